@@ -1,0 +1,5 @@
+//! casque: an OCI runtime. The flow and the rooms are in ARCHITECTURE.md.
+
+pub mod plan;
+pub mod spec;
+pub mod sys;

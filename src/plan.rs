@@ -1,0 +1,426 @@
+//! The vocabulary: what will be done to make a container, as two ordered lists of steps.
+//!
+//! Planners write a plan, the parent and the child perform it, `casque plan` prints it. A plan owns its strings
+//! and holds no descriptor and no pointer; an operation is one sentence about the container. There is no
+//! nesting, no condition and no variable but the table of slots, so that a list can be read, printed, compared
+//! in a test, and failed at every step. Nothing in this file touches the system.
+
+
+use std::borrow::Cow;
+use std::ffi::CString;
+
+/// Both sides of the making of a container.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What the command does, in order; [`Op::Clone`] makes the other side.
+    pub parent: Vec<Step>,
+    /// What the container's first process does, in order; the last one is [`Op::Exec`].
+    pub child: Vec<Step>,
+    /// What each slot holds, by number; the parent opens them with [`Op::Open`].
+    pub slots: Vec<Opening>,
+}
+
+/// One operation, and the property of config.json (or the option) that asked for it: `mounts[3]`.
+#[derive(Debug)]
+pub struct Step {
+    /// The JSON path, or the subject (`--bundle`), that an error names.
+    pub origin: Origin,
+    /// What is done.
+    pub op: Op,
+}
+
+/// A JSON path such as `process.rlimits[0]`.
+pub type Origin = Cow<'static, str>;
+
+/// The number of an open descriptor in the table that both sides see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub usize);
+
+/// What the parent opens into a slot before the clone.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// A detached copy of the mount at `path` (open_tree(2)); with `recursive`, of all mounts below it too.
+    Tree {
+        /// A path of the host.
+        path: CString,
+        /// Whether mounts below it come along (`rbind`).
+        recursive: bool,
+    },
+    /// A namespace to join, which must be of this kind.
+    Namespace {
+        /// A path such as /proc/1/ns/net.
+        path: CString,
+        /// What it must be.
+        kind: Namespace,
+    },
+    /// The host's procfs, verified: for writes that a container cannot redirect (CVE-2019-16884, CVE-2025-52881).
+    Proc,
+    /// The container's state directory, where the fifo of `start` lies.
+    StateDir,
+    /// An anonymous file with the container's state, as the standard input of hooks that the child runs.
+    HookState,
+}
+
+/// The kinds of namespaces (namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Namespace {
+    /// user_namespaces(7)
+    User,
+    /// pid_namespaces(7)
+    Pid,
+    /// mount_namespaces(7)
+    Mount,
+    /// network_namespaces(7)
+    Network,
+    /// ipc_namespaces(7)
+    Ipc,
+    /// uts_namespaces(7)
+    Uts,
+    /// cgroup_namespaces(7)
+    Cgroup,
+    /// time_namespaces(7)
+    Time,
+}
+
+/// A rendezvous: it stands in both lists, and the two lists have the same sequence of them. The arrow tells who
+/// sends the word and who waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meet {
+    /// parent -> child: the user namespace's ids are mapped.
+    Mapped,
+    /// child -> parent: the mounts are made, hooks of the runtime namespace may run.
+    Hooks,
+    /// parent -> child: those hooks have run.
+    Run,
+    /// child -> parent: everything is done but what `start` begins.
+    Ready,
+    /// parent -> child: the state is saved, go on to the program (`run` only; `create` waits at the fifo).
+    Go,
+}
+
+/// Where the file of a [`Op::Write`] lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The container's cgroup directory (parent).
+    Cgroup,
+    /// /proc/PID of the container's first process (parent).
+    Process,
+    /// The verified procfs of the host in this slot (child): `self/...` and `sys/...`.
+    Proc(Slot),
+}
+
+/// One parameter of a file system context (fsconfig(2)).
+#[derive(Debug, PartialEq, Eq)]
+pub enum Param {
+    /// A word, such as `ro`.
+    Flag(CString),
+    /// A key and its value, such as `size=64k`.
+    Pair(CString, CString),
+}
+
+/// Changes of a mount's flags (mount_setattr(2)): `MOUNT_ATTR_*` bits and an `MS_*` propagation, 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attr {
+    /// Bits to set.
+    pub set: u64,
+    /// Bits to clear.
+    pub clear: u64,
+    /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`.
+    pub propagation: u64,
+}
+
+impl Attr {
+    /// Whether there is nothing to change.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Attr::default()
+    }
+}
+
+/// A path inside the root, where something is mounted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The cleaned absolute path.
+    pub path: CString,
+    /// Follow no symbolic link at all: for /proc and /sys (CVE-2019-19921, CVE-2023-27561).
+    pub real: bool,
+}
+
+/// A program to run as a hook (config.md#posix-platform-hooks).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// An absolute path.
+    pub path: CString,
+    /// argv, the name first.
+    pub args: Vec<CString>,
+    /// The whole environment.
+    pub env: Vec<CString>,
+    /// In milliseconds; `None` waits without end.
+    pub timeout: Option<u32>,
+    /// The status that its state shows, as config.md's lifecycle gives it for this kind of hook.
+    pub status: &'static str,
+}
+
+/// How the child is made.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Clone {
+    /// Namespaces made by clone3 itself.
+    pub namespaces: Vec<Namespace>,
+    /// An existing pid namespace in which the child is to be born (setns(2) around the clone).
+    pub pid: Option<Slot>,
+    /// An existing user namespace that is to own the new namespaces: a short-lived relay joins it and clones.
+    pub user: Option<Slot>,
+}
+
+/// One operation. The comment says which side performs it.
+#[derive(Debug)]
+pub enum Op {
+    /// (both) Wait for the other side at this point.
+    Meet(Meet),
+
+    /// (parent) Make the container's state directory with the fifo, its configuration and this plan.
+    StateDir,
+    /// (parent) Make the container's cgroup with every controller that there is; the path is below cgroup2's root.
+    Cgroup(CString),
+    /// (parent) Load a device program and attach it to the cgroup; BPF instructions.
+    DeviceProgram(Vec<u64>),
+    /// (parent) Open what a slot needs.
+    Open(Slot),
+    /// (parent) Make the child.
+    Clone(Clone),
+    /// (parent) Write state.json: from here on the container is `created`.
+    Save,
+    /// (parent) Write the child's process id, in its own pid namespace's parent, to this file.
+    PidFile(CString),
+
+    /// (both) Write bytes to a file of procfs or cgroupfs, in one call.
+    Write {
+        /// The directory.
+        at: At,
+        /// The path below it.
+        path: CString,
+        /// What is written.
+        bytes: Vec<u8>,
+    },
+    /// (both) Run a hook; its failure is the container's.
+    Hook(Hook),
+
+    /// (child) Make the process non-dumpable: a process in a joined namespace must not ptrace it (CVE-2016-9962).
+    Undumpable,
+    /// (child) Join a namespace.
+    Setns(Slot, Namespace),
+    /// (child) Make the namespaces that the clone did not.
+    Unshare(Vec<Namespace>),
+    /// (child) Enter the time namespace that an earlier unshare made for children.
+    EnterTime(Slot),
+    /// (child) Start a session of its own.
+    Setsid,
+    /// (child) Join a new session keyring of this name.
+    Keyring(CString),
+    /// (child) Set how mount events travel between the host's mounts and this namespace's copies of them.
+    Propagate(u64),
+    /// (child) Attach the tree of the root file system, which later steps see as `/`.
+    BindRoot(Slot),
+    /// (child) Mount a file system.
+    Mount {
+        /// Its name, as in /proc/filesystems.
+        fs: CString,
+        /// What it shows as its device.
+        source: CString,
+        /// Parameters of the superblock.
+        params: Vec<Param>,
+        /// `MOUNT_ATTR_*` bits of the mount.
+        attr: Attr,
+        /// Where.
+        target: Target,
+    },
+    /// (child) Attach a tree of the host: a bind mount.
+    Attach {
+        /// The tree.
+        slot: Slot,
+        /// Changes of the mount itself.
+        attr: Attr,
+        /// Changes of it and of all mounts below it.
+        all: Attr,
+        /// Where.
+        target: Target,
+    },
+    /// (child) Change the flags of a mount that is there.
+    SetAttr {
+        /// The mount's root.
+        path: CString,
+        /// What changes.
+        attr: Attr,
+        /// Whether mounts below it change too.
+        recursive: bool,
+    },
+    /// (child) Make a directory, and those above it, if it is not there.
+    Directory(CString),
+    /// (child) Make a device node or fifo, or check that the one there is the same.
+    Node {
+        /// Where.
+        path: CString,
+        /// Type and permissions.
+        mode: u32,
+        /// As of makedev(3).
+        dev: u64,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// (child) Make a symbolic link, unless something is there.
+    Link {
+        /// What it points to.
+        target: CString,
+        /// Where.
+        path: CString,
+    },
+    /// (child) Make the attached root the root of this mount namespace and detach the host's.
+    Pivot,
+    /// (child) `--no-pivot`: move the attached root over `/` and chroot into it.
+    MoveRoot,
+    /// (child) Make a path read-only, with all below it.
+    ReadOnly(CString),
+    /// (child) Hide a file behind /dev/null, a directory behind an empty one.
+    Mask(CString),
+    /// (child) sethostname(2)
+    Hostname(CString),
+    /// (child) setdomainname(2)
+    Domainname(CString),
+    /// (child) Bring up `lo` of a new network namespace.
+    LoopbackUp,
+    /// (child) setrlimit(2)
+    Rlimit {
+        /// `RLIMIT_*`
+        resource: u32,
+        /// The soft limit.
+        soft: u64,
+        /// The hard limit.
+        hard: u64,
+    },
+    /// (child) umask(2)
+    Umask(u32),
+    /// (child) Give stdin, stdout and stderr to the user, where they are the host's pipes or terminals.
+    OwnStdio(u32),
+    /// (child) Drop these capabilities (a bit each) from the bounding set.
+    DropBounding(u64),
+    /// (child) Change to this user, keeping capabilities until [`Op::Capabilities`].
+    Become {
+        /// Real, effective and saved user id.
+        uid: u32,
+        /// Real, effective and saved group id.
+        gid: u32,
+        /// Supplementary groups; `None` leaves them.
+        groups: Option<Vec<u32>>,
+    },
+    /// (child) Set the thread's capability sets, a bit each (capabilities(7)).
+    Capabilities {
+        /// `process.capabilities.effective`
+        effective: u64,
+        /// `process.capabilities.permitted`
+        permitted: u64,
+        /// `process.capabilities.inheritable`
+        inheritable: u64,
+        /// `process.capabilities.ambient`
+        ambient: u64,
+    },
+    /// (child) Change to the working directory, which must lie inside the root (CVE-2024-21626).
+    Chdir(CString),
+    /// (child) prctl(2) PR_SET_NO_NEW_PRIVS
+    NoNewPrivileges,
+    /// (child) Find the program: the first of these paths that is an executable file.
+    FindExec(Vec<CString>),
+    /// (child) Sleep at the fifo until `start` opens it; from here on errors go there.
+    AwaitStart(Slot),
+    /// (child) Close every descriptor from this number on.
+    CloseFrom(u32),
+    /// (child) Install the system call filter; classic BPF, with the flags of seccomp(2).
+    Filter {
+        /// One instruction each, as `struct sock_filter` lies in memory.
+        program: Vec<u64>,
+        /// `SECCOMP_FILTER_FLAG_*`
+        flags: u32,
+    },
+    /// (child) Become the program that [`Op::FindExec`] found.
+    Exec {
+        /// argv
+        args: Vec<CString>,
+        /// The whole environment.
+        env: Vec<CString>,
+    },
+}
+
+/// A mistake in config.json, or something that this kernel or machine cannot do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The JSON path.
+    pub origin: Origin,
+    /// What is wrong, one line.
+    pub text: String,
+}
+
+/// A plan that is being written: planners add steps, and go on after a problem so that `check` can tell all.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The steps so far.
+    pub plan: Plan,
+    /// What stands against it; a plan with problems must not be performed.
+    pub problems: Vec<Problem>,
+    /// What the spec says to warn about.
+    pub warnings: Vec<Problem>,
+}
+
+impl Draft {
+    /// Adds a step of the command.
+    pub fn parent(&mut self, origin: impl Into<Origin>, op: Op) {
+        self.plan.parent.push(Step { origin: origin.into(), op });
+    }
+
+    /// Adds a step of the container's first process.
+    pub fn child(&mut self, origin: impl Into<Origin>, op: Op) {
+        self.plan.child.push(Step { origin: origin.into(), op });
+    }
+
+    /// Adds a rendezvous to both lists.
+    pub fn meet(&mut self, meet: Meet) {
+        self.parent("runtime", Op::Meet(meet));
+        self.child("runtime", Op::Meet(meet));
+    }
+
+    /// Has the parent open something before the clone.
+    pub fn open(&mut self, origin: impl Into<Origin>, opening: Opening) -> Slot {
+        let slot = Slot(self.plan.slots.len());
+        self.plan.slots.push(opening);
+        self.parent(origin, Op::Open(slot));
+        slot
+    }
+
+    /// Notes a mistake.
+    pub fn problem(&mut self, origin: impl Into<Origin>, text: impl Into<String>) {
+        self.problems.push(Problem { origin: origin.into(), text: text.into() });
+    }
+
+    /// Notes what the spec says to warn about.
+    pub fn warn(&mut self, origin: impl Into<Origin>, text: impl Into<String>) {
+        self.warnings.push(Problem { origin: origin.into(), text: text.into() });
+    }
+
+    /// The text as a C string; one with a NUL inside is a problem, as no system call could take it whole.
+    pub fn c_string(&mut self, origin: impl Into<Origin>, text: &str) -> CString {
+        CString::new(text).unwrap_or_else(|_| {
+            self.problem(origin, format!("{text:?}: a NUL character inside"));
+            CString::default()
+        })
+    }
+}
+
+impl Plan {
+    /// The rendezvous of one list, in order; the two lists of a sound plan have the same.
+    pub fn meetings(steps: &[Step]) -> impl Iterator<Item = Meet> + '_ {
+        steps.iter().filter_map(|step| match step.op {
+            Op::Meet(meet) => Some(meet),
+            _ => None,
+        })
+    }
+}

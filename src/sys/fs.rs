@@ -1,0 +1,277 @@
+//! Files and directories, always relative to a descriptor: openat2(2) and the *at family.
+//!
+//! Runs on both sides of the clone; must not allocate.
+
+use super::{Result, check};
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+pub use libc::{O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY};
+
+/// How far [`open_in`] may walk from its directory; flags of openat2(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    /// The directory is the root of the walk: `..` and absolute links stay inside it. No magic links.
+    InRoot,
+    /// Not one step out: an absolute link or an escaping `..` is EXDEV. No magic links.
+    Beneath,
+    /// As [`Resolve::Beneath`], on the same mount only, and no symbolic link at all (for procfs and cgroupfs).
+    Strict,
+}
+
+/// Where a relative path starts: a descriptor or the working directory.
+#[must_use]
+pub fn cwd() -> BorrowedFd<'static> {
+    // SAFETY: AT_FDCWD is no descriptor that can be closed; every *at call takes it.
+    unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) }
+}
+
+/// Takes over a descriptor number that the kernel has just given.
+pub(super) fn own(fd: libc::c_long) -> OwnedFd {
+    // SAFETY: callers pass the fresh, unshared result of a successful call that creates a descriptor.
+    unsafe { OwnedFd::from_raw_fd(fd as RawFd) }
+}
+
+/// Opens `path` below `dir` with openat2(2). `flags` are `O_*`; `O_CLOEXEC` is always added. `mode` counts with
+/// `O_CREAT` only and must be 0 otherwise.
+pub fn open_in(dir: impl AsFd, path: &CStr, flags: i32, mode: u32, resolve: Resolve) -> Result<OwnedFd> {
+    // SAFETY: open_how is a plain kernel structure for which all zeroes is a valid value.
+    let mut how: libc::open_how = unsafe { MaybeUninit::zeroed().assume_init() };
+    how.flags = (flags | libc::O_CLOEXEC) as u64;
+    how.mode = u64::from(mode);
+    how.resolve = libc::RESOLVE_NO_MAGICLINKS
+        | match resolve {
+            Resolve::InRoot => libc::RESOLVE_IN_ROOT,
+            Resolve::Beneath => libc::RESOLVE_BENEATH,
+            Resolve::Strict => libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV,
+        };
+    let dir = dir.as_fd().as_raw_fd();
+    // SAFETY: `path` ends with a NUL, `how` lives over the call, and its exact size is passed.
+    let fd = unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw const how, size_of_val(&how)) };
+    check(fd).map(own)
+}
+
+/// Opens a path that the operator named (never one from inside a root), as open(2) does. `O_CLOEXEC` is added.
+pub fn open_at(dir: impl AsFd, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    // SAFETY: `path` ends with a NUL and the kernel only reads it.
+    let fd = unsafe { libc::openat(dir.as_fd().as_raw_fd(), path.as_ptr(), flags | libc::O_CLOEXEC, mode) };
+    check(fd.into()).map(own)
+}
+
+/// Makes the directory `name` in `dir` (mkdirat(2)).
+pub fn mkdir_at(dir: impl AsFd, name: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: `name` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::mkdirat(dir.as_fd().as_raw_fd(), name.as_ptr(), mode) }.into()).map(drop)
+}
+
+/// Makes a node, fifo, socket or empty file: `mode` is type and permissions, `dev` from [`makedev`] (mknodat(2)).
+pub fn mknod_at(dir: impl AsFd, name: &CStr, mode: u32, dev: u64) -> Result<()> {
+    // SAFETY: `name` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::mknodat(dir.as_fd().as_raw_fd(), name.as_ptr(), mode, dev) }.into()).map(drop)
+}
+
+/// Makes the symbolic link `name` in `dir` that points to `target` (symlinkat(2)).
+pub fn symlink_at(target: &CStr, dir: impl AsFd, name: &CStr) -> Result<()> {
+    // SAFETY: both strings end with a NUL and the kernel only reads them.
+    check(unsafe { libc::symlinkat(target.as_ptr(), dir.as_fd().as_raw_fd(), name.as_ptr()) }.into()).map(drop)
+}
+
+/// Gives the file `from_name` a second name; a final symbolic link is linked itself, not followed (linkat(2)).
+pub fn link_at(from: impl AsFd, from_name: &CStr, to: impl AsFd, to_name: &CStr) -> Result<()> {
+    let (from, to) = (from.as_fd().as_raw_fd(), to.as_fd().as_raw_fd());
+    // SAFETY: both names end with a NUL and the kernel only reads them.
+    check(unsafe { libc::linkat(from, from_name.as_ptr(), to, to_name.as_ptr(), 0) }.into()).map(drop)
+}
+
+/// Removes the name `name`; `directory` for an empty directory (unlinkat(2)).
+pub fn unlink_at(dir: impl AsFd, name: &CStr, directory: bool) -> Result<()> {
+    let flags = if directory { libc::AT_REMOVEDIR } else { 0 };
+    // SAFETY: `name` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::unlinkat(dir.as_fd().as_raw_fd(), name.as_ptr(), flags) }.into()).map(drop)
+}
+
+/// Renames within and between directories; with `replace` false an existing target is EEXIST (renameat2(2)).
+pub fn rename_at(from: impl AsFd, old: &CStr, to: impl AsFd, new: &CStr, replace: bool) -> Result<()> {
+    let flags = if replace { 0 } else { libc::RENAME_NOREPLACE };
+    let (from, to) = (from.as_fd().as_raw_fd(), to.as_fd().as_raw_fd());
+    // SAFETY: both names end with a NUL and the kernel only reads them.
+    check(unsafe { libc::syscall(libc::SYS_renameat2, from, old.as_ptr(), to, new.as_ptr(), flags) }).map(drop)
+}
+
+/// Reads a symbolic link into `buffer` and gives the length; a length equal to the buffer's means it was cut.
+pub fn readlink_at(dir: impl AsFd, name: &CStr, buffer: &mut [u8]) -> Result<usize> {
+    let (start, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: `start` and `room` describe one live, writable buffer.
+    let length = unsafe { libc::readlinkat(dir.as_fd().as_raw_fd(), name.as_ptr(), start, room) };
+    check(length as libc::c_long).map(|n| n as usize)
+}
+
+/// Facts about an open file (fstat(2)).
+pub fn stat(fd: impl AsFd) -> Result<libc::stat> {
+    stat_at(fd, c"", libc::AT_EMPTY_PATH)
+}
+
+/// Facts about `name` in `dir`; `flags` as of fstatat(2), e.g. `AT_SYMLINK_NOFOLLOW`.
+pub fn stat_at(dir: impl AsFd, name: &CStr, flags: i32) -> Result<libc::stat> {
+    let mut facts = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `name` ends with a NUL; `facts` is writable memory of the right size.
+    check(unsafe { libc::fstatat(dir.as_fd().as_raw_fd(), name.as_ptr(), facts.as_mut_ptr(), flags) }.into())?;
+    // SAFETY: the kernel filled the whole structure, for the call succeeded.
+    Ok(unsafe { facts.assume_init() })
+}
+
+/// The file system under an open file: `(magic number, ST_* flags)` (fstatfs(2)).
+pub fn statfs(fd: impl AsFd) -> Result<(u64, u64)> {
+    let mut facts = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `facts` is writable memory of the right size.
+    check(unsafe { libc::fstatfs(fd.as_fd().as_raw_fd(), facts.as_mut_ptr()) }.into())?;
+    // SAFETY: the kernel filled the whole structure, for the call succeeded.
+    let facts = unsafe { facts.assume_init() };
+    #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between C libraries")]
+    Ok((facts.f_type as u64, facts.f_flags as u64))
+}
+
+/// Sets owner and group of `name` in `dir`, never through a final link; `u32::MAX` leaves one (fchownat(2)).
+/// An empty `name` means `dir` itself, which may be an `O_PATH` descriptor.
+pub fn chown_at(dir: impl AsFd, name: &CStr, uid: u32, gid: u32) -> Result<()> {
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+    // SAFETY: `name` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::fchownat(dir.as_fd().as_raw_fd(), name.as_ptr(), uid, gid, flags) }.into()).map(drop)
+}
+
+/// Sets the permissions of an open file (fchmod(2)); not for `O_PATH` descriptors.
+pub fn chmod(fd: impl AsFd, mode: u32) -> Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::fchmod(fd.as_fd().as_raw_fd(), mode) }.into()).map(drop)
+}
+
+/// Sets the permissions of `name` in `dir`, following a final link: only for names that we made (fchmodat(2)).
+pub fn chmod_at(dir: impl AsFd, name: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: `name` ends with a NUL and the kernel only reads it.
+    let value = unsafe { libc::syscall(libc::SYS_fchmodat, dir.as_fd().as_raw_fd(), name.as_ptr(), mode) };
+    check(value).map(drop)
+}
+
+/// Sets access and modification time of `name` in `dir`, never through a final link (utimensat(2)).
+pub fn utimens_at(dir: impl AsFd, name: &CStr, atime: libc::timespec, mtime: libc::timespec) -> Result<()> {
+    let times = [atime, mtime];
+    let (dir, flags) = (dir.as_fd().as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
+    // SAFETY: `name` ends with a NUL; `times` holds the two entries that the kernel reads.
+    check(unsafe { libc::utimensat(dir, name.as_ptr(), times.as_ptr(), flags) }.into()).map(drop)
+}
+
+/// Reads up to `buffer.len()` bytes; 0 is the end of the file (read(2)). EINTR is tried again.
+pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
+    let fd = fd.as_fd().as_raw_fd();
+    loop {
+        let (start, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: `start` and `room` describe one live, writable buffer.
+        match check(unsafe { libc::read(fd, start, room) } as libc::c_long) {
+            Err(super::Errno::EINTR) => {}
+            other => return other.map(|n| n as usize),
+        }
+    }
+}
+
+/// Writes some of `bytes` and gives how many (write(2)). EINTR is tried again.
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    let fd = fd.as_fd().as_raw_fd();
+    loop {
+        // SAFETY: pointer and length describe one live buffer that the kernel only reads.
+        match check(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } as libc::c_long) {
+            Err(super::Errno::EINTR) => {}
+            other => return other.map(|n| n as usize),
+        }
+    }
+}
+
+/// Writes all of `bytes` at `offset`, leaving the file's position (pwrite(2)).
+pub fn write_all_at(fd: impl AsFd, mut bytes: &[u8], mut offset: i64) -> Result<()> {
+    let fd = fd.as_fd().as_raw_fd();
+    while !bytes.is_empty() {
+        let (start, length) = (bytes.as_ptr().cast(), bytes.len());
+        // SAFETY: pointer and length describe one live buffer that the kernel only reads.
+        match check(unsafe { libc::pwrite(fd, start, length, offset) } as libc::c_long) {
+            Err(super::Errno::EINTR) => {}
+            Err(error) => return Err(error),
+            Ok(n) => {
+                bytes = bytes.get(n as usize..).unwrap_or_default();
+                offset += n;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Cuts or extends a file to `length` bytes (ftruncate(2)).
+pub fn truncate(fd: impl AsFd, length: i64) -> Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::ftruncate(fd.as_fd().as_raw_fd(), length) }.into()).map(drop)
+}
+
+/// Puts the file's position back to its first byte (lseek(2)).
+pub fn rewind(fd: impl AsFd) -> Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::lseek(fd.as_fd().as_raw_fd(), 0, libc::SEEK_SET) } as libc::c_long).map(drop)
+}
+
+/// An unnamed file in memory, for passing bytes on (memfd_create(2)). `flags` are `MFD_*`; `MFD_CLOEXEC` is added.
+pub fn memfd(name: &CStr, flags: u32) -> Result<OwnedFd> {
+    // SAFETY: `name` ends with a NUL and the kernel only reads it.
+    let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags | libc::MFD_CLOEXEC) };
+    check(fd).map(own)
+}
+
+/// Makes the working directory the one behind `dir` (fchdir(2)).
+pub fn fchdir(dir: impl AsFd) -> Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::fchdir(dir.as_fd().as_raw_fd()) }.into()).map(drop)
+}
+
+/// Makes `path` the working directory (chdir(2)).
+pub fn chdir(path: &CStr) -> Result<()> {
+    // SAFETY: `path` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::chdir(path.as_ptr()) }.into()).map(drop)
+}
+
+/// The kernel's own word for the working directory, with its closing NUL, and the length of both. A directory
+/// outside of the root begins with `(unreachable)` (getcwd(2)).
+pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
+    let (start, room) = (buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: `start` and `room` describe one live, writable buffer.
+    check(unsafe { libc::syscall(libc::SYS_getcwd, start, room) }).map(|n| n as usize)
+}
+
+/// Makes the working directory the root of this process (chroot(2)).
+pub fn chroot_here() -> Result<()> {
+    // SAFETY: the path is a constant with a NUL.
+    check(unsafe { libc::chroot(c".".as_ptr()) }.into()).map(drop)
+}
+
+/// Sets the file mode creation mask and gives the former one (umask(2)); never fails.
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: no memory is passed.
+    unsafe { libc::umask(mask) }
+}
+
+/// A device number as the kernel's calls take it (makedev(3)).
+#[must_use]
+pub fn makedev(major: u32, minor: u32) -> u64 {
+    libc::makedev(major, minor)
+}
+
+/// Sets one extended attribute of an open file (fsetxattr(2)); not for `O_PATH` descriptors.
+pub fn set_xattr(fd: impl AsFd, name: &CStr, value: &[u8]) -> Result<()> {
+    let (start, length) = (value.as_ptr().cast(), value.len());
+    // SAFETY: `name` ends with a NUL; pointer and length describe one live buffer; both are only read.
+    check(unsafe { libc::fsetxattr(fd.as_fd().as_raw_fd(), name.as_ptr(), start, length, 0) }.into()).map(drop)
+}
+
+/// Sets one extended attribute of `path`, never through a final link (lsetxattr(2)). The path is followed as any
+/// other: pass a single name in the working directory, or `/proc/self/fd/N`-free paths that we made.
+pub fn set_xattr_link(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    let (start, length) = (value.as_ptr().cast(), value.len());
+    // SAFETY: both strings end with a NUL; pointer and length describe one live buffer; all are only read.
+    check(unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), start, length, 0) }.into()).map(drop)
+}
