@@ -5,6 +5,7 @@
 //! nesting, no condition and no variable but the table of slots, so that a list can be read, printed, compared
 //! in a test, and failed at every step. Nothing in this file touches the system.
 
+mod print;
 
 use std::borrow::Cow;
 use std::ffi::CString;
@@ -116,6 +117,8 @@ pub enum Param {
     Flag(CString),
     /// A key and its value, such as `size=64k`.
     Pair(CString, CString),
+    /// `mode`, with the permissions of the directory that is covered: a tmpfs over /tmp stays 1777.
+    ModeOfTarget,
 }
 
 /// Changes of a mount's flags (mount_setattr(2)): `MOUNT_ATTR_*` bits and an `MS_*` propagation, 0 for none.

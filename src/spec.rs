@@ -62,7 +62,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// Reads `null` as the empty value: Go's encoder writes it for a list or map that is not there.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -299,7 +301,8 @@ mod tests {
 
     #[test]
     fn null_stands_for_an_absent_list_or_object() {
-        let spec = load(br#"{"mounts":null,"process":{"args":null,"capabilities":null},"linux":null}"#).unwrap();
+        let spec =
+            load(br#"{"mounts":null,"process":{"args":null,"capabilities":null},"linux":null}"#).unwrap();
         assert!(spec.mounts.is_empty());
         assert!(spec.process.unwrap().capabilities.is_none());
     }

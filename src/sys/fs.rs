@@ -7,13 +7,17 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-pub use libc::{O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY};
+pub use libc::{
+    O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY,
+};
 
 /// How far [`open_in`] may walk from its directory; flags of openat2(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolve {
     /// The directory is the root of the walk: `..` and absolute links stay inside it. No magic links.
     InRoot,
+    /// As [`Resolve::InRoot`], and no symbolic link at all: ELOOP.
+    InRootNoLinks,
     /// Not one step out: an absolute link or an escaping `..` is EXDEV. No magic links.
     Beneath,
     /// As [`Resolve::Beneath`], on the same mount only, and no symbolic link at all (for procfs and cgroupfs).
@@ -43,12 +47,14 @@ pub fn open_in(dir: impl AsFd, path: &CStr, flags: i32, mode: u32, resolve: Reso
     how.resolve = libc::RESOLVE_NO_MAGICLINKS
         | match resolve {
             Resolve::InRoot => libc::RESOLVE_IN_ROOT,
+            Resolve::InRootNoLinks => libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS,
             Resolve::Beneath => libc::RESOLVE_BENEATH,
             Resolve::Strict => libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV,
         };
     let dir = dir.as_fd().as_raw_fd();
     // SAFETY: `path` ends with a NUL, `how` lives over the call, and its exact size is passed.
-    let fd = unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw const how, size_of_val(&how)) };
+    let fd =
+        unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw const how, size_of_val(&how)) };
     check(fd).map(own)
 }
 
@@ -74,7 +80,8 @@ pub fn mknod_at(dir: impl AsFd, name: &CStr, mode: u32, dev: u64) -> Result<()> 
 /// Makes the symbolic link `name` in `dir` that points to `target` (symlinkat(2)).
 pub fn symlink_at(target: &CStr, dir: impl AsFd, name: &CStr) -> Result<()> {
     // SAFETY: both strings end with a NUL and the kernel only reads them.
-    check(unsafe { libc::symlinkat(target.as_ptr(), dir.as_fd().as_raw_fd(), name.as_ptr()) }.into()).map(drop)
+    check(unsafe { libc::symlinkat(target.as_ptr(), dir.as_fd().as_raw_fd(), name.as_ptr()) }.into())
+        .map(drop)
 }
 
 /// Gives the file `from_name` a second name; a final symbolic link is linked itself, not followed (linkat(2)).
@@ -96,7 +103,8 @@ pub fn rename_at(from: impl AsFd, old: &CStr, to: impl AsFd, new: &CStr, replace
     let flags = if replace { 0 } else { libc::RENAME_NOREPLACE };
     let (from, to) = (from.as_fd().as_raw_fd(), to.as_fd().as_raw_fd());
     // SAFETY: both names end with a NUL and the kernel only reads them.
-    check(unsafe { libc::syscall(libc::SYS_renameat2, from, old.as_ptr(), to, new.as_ptr(), flags) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_renameat2, from, old.as_ptr(), to, new.as_ptr(), flags) })
+        .map(drop)
 }
 
 /// Reads a symbolic link into `buffer` and gives the length; a length equal to the buffer's means it was cut.
@@ -115,8 +123,9 @@ pub fn stat(fd: impl AsFd) -> Result<libc::stat> {
 /// Facts about `name` in `dir`; `flags` as of fstatat(2), e.g. `AT_SYMLINK_NOFOLLOW`.
 pub fn stat_at(dir: impl AsFd, name: &CStr, flags: i32) -> Result<libc::stat> {
     let mut facts = MaybeUninit::<libc::stat>::uninit();
+    let (dir, start) = (dir.as_fd().as_raw_fd(), facts.as_mut_ptr());
     // SAFETY: `name` ends with a NUL; `facts` is writable memory of the right size.
-    check(unsafe { libc::fstatat(dir.as_fd().as_raw_fd(), name.as_ptr(), facts.as_mut_ptr(), flags) }.into())?;
+    check(unsafe { libc::fstatat(dir, name.as_ptr(), start, flags) }.into())?;
     // SAFETY: the kernel filled the whole structure, for the call succeeded.
     Ok(unsafe { facts.assume_init() })
 }
@@ -265,7 +274,8 @@ pub fn makedev(major: u32, minor: u32) -> u64 {
 pub fn set_xattr(fd: impl AsFd, name: &CStr, value: &[u8]) -> Result<()> {
     let (start, length) = (value.as_ptr().cast(), value.len());
     // SAFETY: `name` ends with a NUL; pointer and length describe one live buffer; both are only read.
-    check(unsafe { libc::fsetxattr(fd.as_fd().as_raw_fd(), name.as_ptr(), start, length, 0) }.into()).map(drop)
+    check(unsafe { libc::fsetxattr(fd.as_fd().as_raw_fd(), name.as_ptr(), start, length, 0) }.into())
+        .map(drop)
 }
 
 /// Sets one extended attribute of `path`, never through a final link (lsetxattr(2)). The path is followed as any

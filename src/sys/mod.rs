@@ -19,7 +19,6 @@ pub mod fs;
 pub mod mount;
 pub mod net;
 pub mod process;
-pub mod sched;
 pub mod socket;
 
 pub use nix::errno::Errno;

@@ -1,1 +1,217 @@
-//! process
+//! Processes: clone3(2), pidfds, waiting, signals, execve(2), prctl(2), namespaces of the calling thread.
+//!
+//! Runs on both sides of the clone; must not allocate.
+
+use super::fs::own;
+use super::{Errno, Result, check};
+use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// `CLONE_*` as clone3(2) takes them; the namespace flags are those of namespaces(7).
+pub mod clone {
+    /// A pidfd of the child is given back.
+    pub const PIDFD: u64 = libc::CLONE_PIDFD as u64;
+    /// The child starts in the cgroup of `clone_args.cgroup`.
+    pub const INTO_CGROUP: u64 = 0x2_0000_0000;
+    /// The child is a sibling: its parent is the caller's.
+    pub const PARENT: u64 = libc::CLONE_PARENT as u64;
+    /// The child shares the caller's memory.
+    pub const VM: u64 = libc::CLONE_VM as u64;
+    /// The caller sleeps until the child has ended or called execve.
+    pub const VFORK: u64 = libc::CLONE_VFORK as u64;
+    /// The child shares the caller's table of descriptors.
+    pub const FILES: u64 = libc::CLONE_FILES as u64;
+}
+
+/// Which side of a clone the caller now is.
+pub enum Side {
+    /// The one that called; the child's process id, and its pidfd where it was asked for.
+    Parent(i32, Option<OwnedFd>),
+    /// The new process.
+    Child,
+}
+
+/// Makes a process as fork(2) does, with `flags` of [`clone`] and namespaces (clone3(2)). `cgroup` is the
+/// directory for `INTO_CGROUP`. Memory is not shared: `VM` must not be among the flags ([`vfork_call`] is for that).
+///
+/// The calling process must have a single thread, for the child has only that one and no lock will be released.
+pub fn clone3(flags: u64, exit_signal: i32, cgroup: Option<&OwnedFd>) -> Result<Side> {
+    let mut pidfd: i32 = -1;
+    // SAFETY: clone_args is a plain kernel structure for which all zeroes is a valid value.
+    let mut args: libc::clone_args = unsafe { MaybeUninit::zeroed().assume_init() };
+    args.flags = flags;
+    args.exit_signal = exit_signal as u64;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.cgroup = cgroup.map_or(0, |fd| fd.as_raw_fd() as u64);
+    // SAFETY: without CLONE_VM the child has a copy of all memory, so both sides go on as after fork(2); `args` and
+    // `pidfd` live over the call, and the exact size is passed.
+    match check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) })? {
+        0 => Ok(Side::Child),
+        pid => Ok(Side::Parent(pid as i32, (flags & clone::PIDFD != 0).then(|| own(pidfd.into())))),
+    }
+}
+
+/// Waits for the child behind a pidfd to end and reaps it: its exit status, 128 + n where signal n ended it.
+pub fn wait(pidfd: impl AsFd) -> Result<i32> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    loop {
+        let (id, info) = (pidfd.as_fd().as_raw_fd() as libc::id_t, info.as_mut_ptr());
+        // SAFETY: `info` is writable memory of the right size.
+        match check(unsafe { libc::waitid(libc::P_PIDFD, id, info, libc::WEXITED) }.into()) {
+            Err(Errno::EINTR) => {}
+            other => break other.map(drop)?,
+        }
+    }
+    // SAFETY: waitid filled the structure, for it succeeded.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: after waitid the structure holds the SIGCHLD variant, which has a status.
+    let status = unsafe { info.si_status() };
+    Ok(if info.si_code == libc::CLD_EXITED { status } else { 128 + status })
+}
+
+/// A descriptor that refers to the process `pid` (pidfd_open(2)).
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).map(own)
+}
+
+/// Sends a signal; 0 only asks whether the process is there (pidfd_send_signal(2)).
+pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
+    let (pidfd, no_info) = (pidfd.as_fd().as_raw_fd(), core::ptr::null::<u8>());
+    // SAFETY: a null siginfo is what kill(2) does.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, 0) }).map(drop)
+}
+
+/// Waits until one of `fds` has what it waits for, at most `timeout` milliseconds, -1 for ever (poll(2)).
+/// How many have is given back; EINTR is an error, for the caller knows what time is left.
+pub fn poll(fds: &mut [libc::pollfd], timeout: i32) -> Result<usize> {
+    let (start, count) = (fds.as_mut_ptr(), fds.len() as libc::nfds_t);
+    // SAFETY: pointer and count describe one live, writable slice.
+    check(unsafe { libc::poll(start, count, timeout) }.into()).map(|n| n as usize)
+}
+
+/// Milliseconds of a clock that only goes forward (clock_gettime(2), CLOCK_MONOTONIC).
+#[must_use]
+pub fn now_ms() -> i64 {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: `time` is writable memory of the right size; this clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    // SAFETY: all zeroes is a valid timespec, should the call have failed.
+    let time = unsafe { time.assume_init() };
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
+/// Becomes another program (execve(2)); comes back only with an error.
+///
+/// # Safety
+/// `argv` and `envp` must be arrays of pointers to C strings, each ended by a null pointer, alive until the call.
+pub unsafe fn execve(path: &CStr, argv: *const *const c_char, envp: *const *const c_char) -> Errno {
+    // SAFETY: as demanded of the caller.
+    unsafe { libc::execve(path.as_ptr(), argv, envp) };
+    Errno::last()
+}
+
+/// Becomes the program behind a descriptor (execveat(2)); comes back only with an error.
+///
+/// # Safety
+/// As for [`execve`].
+pub unsafe fn execve_fd(fd: impl AsFd, argv: *const *const c_char, envp: *const *const c_char) -> Errno {
+    let (fd, empty) = (fd.as_fd().as_raw_fd(), c"".as_ptr());
+    // SAFETY: as demanded of the caller; the path is a constant with a NUL.
+    unsafe { libc::syscall(libc::SYS_execveat, fd, empty, argv, envp, libc::AT_EMPTY_PATH) };
+    Errno::last()
+}
+
+/// Ends the process at once, without anything that was registered for its end (exit_group(2)).
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: no memory is passed, and the call does not come back.
+    unsafe { libc::_exit(status) }
+}
+
+/// Joins the namespace behind a descriptor; `kind` is its `CLONE_NEW*` flag (setns(2)).
+pub fn setns(namespace: impl AsFd, kind: i32) -> Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::setns(namespace.as_fd().as_raw_fd(), kind) }.into()).map(drop)
+}
+
+/// Leaves shared namespaces for new ones (unshare(2)).
+pub fn unshare(flags: i32) -> Result<()> {
+    // SAFETY: no memory is passed, and the process has a single thread.
+    check(unsafe { libc::unshare(flags) }.into()).map(drop)
+}
+
+/// Starts a session of its own (setsid(2)).
+pub fn setsid() -> Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::setsid() }.into()).map(drop)
+}
+
+/// One of prctl(2)'s operations that take numbers only.
+pub fn prctl(operation: i32, arg2: u64, arg3: u64) -> Result<i32> {
+    // SAFETY: callers name operations whose arguments are numbers.
+    check(unsafe { libc::syscall(libc::SYS_prctl, operation, arg2, arg3, 0, 0) }).map(|n| n as i32)
+}
+
+/// Sets a resource limit of this process (setrlimit(2)).
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    let (new, no_old) = (&raw const limit, core::ptr::null::<u8>());
+    // SAFETY: `limit` lives over the call and is only read; the old limit is not asked for.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, new, no_old) }).map(drop)
+}
+
+/// Joins a new session keyring of this name (keyctl(2), KEYCTL_JOIN_SESSION_KEYRING).
+pub fn join_session_keyring(name: &CStr) -> Result<()> {
+    const JOIN_SESSION_KEYRING: i32 = 1;
+    // SAFETY: `name` ends with a NUL and is only read.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr(), 0, 0, 0) }).map(drop)
+}
+
+/// sethostname(2)
+pub fn set_hostname(name: &CStr) -> Result<()> {
+    let bytes = name.to_bytes();
+    // SAFETY: pointer and length describe one live buffer that the kernel only reads.
+    check(unsafe { libc::sethostname(bytes.as_ptr().cast(), bytes.len()) }.into()).map(drop)
+}
+
+/// setdomainname(2)
+pub fn set_domainname(name: &CStr) -> Result<()> {
+    let bytes = name.to_bytes();
+    // SAFETY: pointer and length describe one live buffer that the kernel only reads.
+    check(unsafe { libc::setdomainname(bytes.as_ptr().cast(), bytes.len()) }.into()).map(drop)
+}
+
+/// Sets `FD_CLOEXEC` on every open descriptor from `first` on (close_range(2)).
+pub fn cloexec_from(first: u32) -> Result<()> {
+    // SAFETY: only a flag of the descriptors changes.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })
+        .map(drop)
+}
+
+/// Closes every open descriptor from `first` on (close_range(2)).
+///
+/// Only for a process that is about to call execve: no owner of a descriptor may use or drop it afterwards.
+pub fn close_from(first: u32) -> Result<()> {
+    // SAFETY: the caller's next step is execve or _exit, so no `OwnedFd` is used or dropped after this.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
+/// Makes `fd` also be descriptor `number`, without close-on-exec (dup3(2)).
+pub fn dup_to(fd: impl AsFd, number: i32) -> Result<()> {
+    // SAFETY: callers pass 0, 1 or 2, which no `OwnedFd` owns.
+    check(unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) }.into()).map(drop)
+}
+
+/// Installs a system call filter for this thread (seccomp(2), SECCOMP_SET_MODE_FILTER). `program` has one
+/// `struct sock_filter` in each word, `flags` are `SECCOMP_FILTER_FLAG_*`. The value is the listener's descriptor
+/// where `NEW_LISTENER` is among them.
+pub fn install_filter(program: &[u64], flags: u32) -> Result<i32> {
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| Errno::EINVAL)?,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: `filter` points to `len` instructions of eight bytes, which the kernel only reads and verifies.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const filter) }).map(|n| n as i32)
+}

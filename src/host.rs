@@ -1,0 +1,92 @@
+//! Facts about the machine and the caller, read once, before anything is planned. Reading changes nothing.
+
+use crate::spec::Spec;
+use crate::sys::cred::{self, CapSets};
+use crate::sys::process;
+use crate::sys::{Errno, Result};
+use std::path::PathBuf;
+
+/// What planners need to know beside config.json.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The kernel's `(major, minor)`.
+    pub kernel: (u32, u32),
+    /// The caller's effective user id.
+    pub euid: u32,
+    /// The caller's effective group id.
+    pub egid: u32,
+    /// The caller's capabilities.
+    pub capabilities: CapSets,
+    /// The highest capability number that this kernel knows.
+    pub last_capability: u8,
+    /// Whether the container will be in a user namespace, new or joined.
+    pub user_namespace: bool,
+    /// Whether the container will be in a cgroup namespace, so that cgroup2 shows its own subtree only.
+    pub private_cgroups: bool,
+    /// Whether device nodes can be made (not in a user namespace).
+    pub may_mknod: bool,
+    /// The command's working directory, for relative paths.
+    pub cwd: PathBuf,
+}
+
+/// The oldest kernel that has what casque is built on: clone3 into a cgroup, openat2, close_range with CLOEXEC,
+/// mount_setattr, cgroup.kill.
+pub const KERNEL_FLOOR: (u32, u32) = (5, 14);
+
+impl Host {
+    /// Reads the facts; `spec` tells which of them matter.
+    pub fn read(spec: &Spec) -> Result<Host> {
+        let has = |kind: &str| spec.linux.namespaces.iter().any(|n| &*n.kind == kind);
+        let user_namespace = has("user");
+        Ok(Host {
+            kernel: kernel()?,
+            euid: cred::euid(),
+            egid: cred::egid(),
+            capabilities: cred::capabilities()?,
+            last_capability: last_capability(),
+            user_namespace,
+            private_cgroups: has("cgroup"),
+            may_mknod: !user_namespace,
+            cwd: std::env::current_dir()
+                .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?,
+        })
+    }
+
+    /// The facts of a machine that exists in tests only, where plans must not depend on the real one.
+    #[must_use]
+    pub fn example(spec: &Spec) -> Host {
+        let all = (1 << 41) - 1;
+        let has = |kind: &str| spec.linux.namespaces.iter().any(|n| &*n.kind == kind);
+        Host {
+            kernel: (6, 1),
+            euid: 0,
+            egid: 0,
+            capabilities: CapSets { effective: all, permitted: all, inheritable: 0 },
+            last_capability: 40,
+            user_namespace: has("user"),
+            private_cgroups: has("cgroup"),
+            may_mknod: !has("user"),
+            cwd: PathBuf::from("/"),
+        }
+    }
+}
+
+fn kernel() -> Result<(u32, u32)> {
+    let name = nix::sys::utsname::uname()?;
+    let release = name.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
+}
+
+/// The kernel answers EINVAL for a capability that it does not know (capabilities(7), PR_CAPBSET_READ).
+fn last_capability() -> u8 {
+    let known = |cap: u8| process::prctl(libc::PR_CAPBSET_READ, cap.into(), 0).is_ok();
+    let mut last = 40;
+    while last > 0 && !known(last) {
+        last -= 1;
+    }
+    while last < 63 && known(last + 1) {
+        last += 1;
+    }
+    last
+}

@@ -1,0 +1,285 @@
+//! Mounts and devices: what config.json asks for, lowered to steps of the child.
+//!
+//! This file and `options.rs`, `devices.rs` are planners; `target.rs`, `attach.rs`, `node.rs`, `cover.rs` and
+//! `root.rs` are what the child performs, with nothing but `plan` and `sys`.
+
+pub mod attach;
+pub mod cover;
+pub mod devices;
+pub mod node;
+pub mod options;
+pub mod root;
+pub mod target;
+
+use crate::host::Host;
+use crate::plan::{Attr, Draft, Op, Opening, Param, Target};
+use crate::spec::{Mount, Spec};
+use crate::sys::mount::{attr, propagation};
+use options::Options;
+use std::ffi::CString;
+
+/// File systems of the kernel's own, for which `ro` is a matter of the mount and not of the superblock, which
+/// may be shared with the host.
+const VIRTUAL: [&str; 8] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2", "ramfs", "devtmpfs"];
+
+/// Files below /proc that may be covered by a mount; all else there stays the kernel's (CVE-2019-19921; the list
+/// is runc's, which LXCFS and CRIU rely on).
+const PROC_ALLOWED: [&str; 11] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/net/dev",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
+];
+
+/// An absolute path without `.`, `..` and doubled slashes; `..` stops at the root, as it does for a process there.
+/// A relative path starts at the root (config.md#mounts, `destination`).
+#[must_use]
+pub fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// A path of the host: a relative one starts at the bundle (config.md#mounts, `source`).
+#[must_use]
+pub fn in_bundle(bundle: &str, path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", bundle.trim_end_matches('/')) }
+}
+
+/// `linux.rootfsPropagation` as a propagation and whether it reaches all mounts (config-linux.md#rootfs-mount-propagation).
+/// Absent means what runc does: `rslave`, so that the host's later mounts arrive and nothing leaves.
+pub fn root_propagation(spec: &Spec, draft: &mut Draft) -> u64 {
+    match &*spec.linux.rootfs_propagation {
+        "" | "slave" | "rslave" => propagation::SLAVE,
+        "private" | "rprivate" => propagation::PRIVATE,
+        "shared" | "rshared" => propagation::SHARED,
+        "unbindable" | "runbindable" => propagation::UNBINDABLE,
+        other => {
+            draft.problem("linux.rootfsPropagation", format!("{other:?} is no propagation"));
+            propagation::SLAVE
+        }
+    }
+}
+
+/// `mounts`: one step for each, in the order listed (config.md#mounts), after the sources were opened by the parent.
+pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
+    let base = root_propagation(spec, draft);
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let origin = format!("mounts[{index}]");
+        let Some(target) = plan_target(&origin, mount, draft) else { continue };
+        let options = Options::parse(&mount.options);
+        if let Some(word) = options.unsupported {
+            draft.problem(format!("{origin}.options"), format!("{word:?} is not supported yet"));
+        }
+        if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+            draft.problem(format!("{origin}.uidMappings"), "id-mapped mounts are not supported yet");
+        }
+        if options.remount {
+            plan_remount(origin, &options, target, draft);
+        } else if options.bind.is_some() || &*mount.kind == "bind" {
+            plan_bind(origin, mount, &options, base, bundle, target, draft);
+        } else {
+            plan_filesystem(origin, mount, &options, host, target, draft);
+        }
+    }
+}
+
+/// `mounts[].destination`, checked for what must not be mounted over.
+fn plan_target(origin: &str, mount: &Mount, draft: &mut Draft) -> Option<Target> {
+    let place = format!("{origin}.destination");
+    if mount.destination.is_empty() {
+        draft.problem(place, "missing");
+        return None;
+    }
+    let path = clean(&mount.destination);
+    if path == "/" {
+        draft.problem(place, "the root file system itself cannot be a mount's destination");
+        return None;
+    }
+    let below_proc = path.starts_with("/proc/");
+    if below_proc && !PROC_ALLOWED.contains(&path.as_str()) {
+        draft.problem(
+            place,
+            format!("{path}: nothing may be mounted below /proc but {}", PROC_ALLOWED.join(", ")),
+        );
+        return None;
+    }
+    let real = below_proc || path == "/proc" || path == "/sys" || path.starts_with("/sys/");
+    Some(Target { path: draft.c_string(place, &path), real })
+}
+
+/// A mount that is there already gets other flags.
+fn plan_remount(origin: String, options: &Options, target: Target, draft: &mut Draft) {
+    for word in &options.data {
+        draft.problem(
+            format!("{origin}.options"),
+            format!("{word:?}: a remount changes flags of the mount only, not the file system's own options"),
+        );
+    }
+    draft.child(origin, Op::SetAttr { path: target.path, attr: options.attr, recursive: false });
+}
+
+/// A bind mount. Data options are for file systems; the spec's suite passes some on a bind, so they are ignored.
+fn plan_bind(
+    origin: String,
+    mount: &Mount,
+    options: &Options,
+    base: u64,
+    bundle: &str,
+    target: Target,
+    draft: &mut Draft,
+) {
+    if mount.source.is_empty() {
+        draft
+            .problem(format!("{origin}.source"), "missing: a bind mount needs the file or directory to bind");
+        return;
+    }
+    if &*target.path.to_string_lossy() == "/proc" && !mount.source.starts_with("/proc") {
+        draft.problem(format!("{origin}.source"), "only a procfs may be mounted at /proc (CVE-2019-19921)");
+        return;
+    }
+    let place = format!("{origin}.source");
+    let path = draft.c_string(place.clone(), &in_bundle(bundle, &mount.source));
+    let recursive = options.bind.unwrap_or(false);
+    let slot = draft.open(place, Opening::Tree { path, recursive });
+    let (mut attr, mut all) = (options.attr, options.all);
+    // The tree was copied in the host's namespace, where it may be shared: without this, mounts made in the
+    // container would appear on the host.
+    all.propagation = if base == propagation::UNBINDABLE { propagation::PRIVATE } else { base };
+    match options.propagation {
+        Some((kind, true)) => all.propagation = kind,
+        Some((kind, false)) => attr.propagation = kind,
+        None => {}
+    }
+    if all.propagation == propagation::SHARED {
+        all.propagation = 0;
+    }
+    draft.child(origin, Op::Attach { slot, attr, all, target });
+}
+
+/// A new instance of a file system.
+fn plan_filesystem(
+    origin: String,
+    mount: &Mount,
+    options: &Options,
+    host: &Host,
+    target: Target,
+    draft: &mut Draft,
+) {
+    if mount.kind.is_empty() {
+        draft.problem(format!("{origin}.type"), "missing: only a bind mount needs none");
+        return;
+    }
+    // The spec's own examples say `cgroup`, from the days of v1 (config-linux.md#default-filesystems).
+    let kind = if &*mount.kind == "cgroup" { "cgroup2" } else { &*mount.kind };
+    if &*target.path.to_string_lossy() == "/proc" && kind != "proc" {
+        draft.problem(format!("{origin}.type"), "only a procfs may be mounted at /proc (CVE-2019-19921)");
+        return;
+    }
+    let mut attr = options.attr;
+    let mut params = plan_params(&origin, kind, options, draft);
+    if kind == "cgroup2" && !host.private_cgroups {
+        // Without a cgroup namespace this shows the host's whole tree (CVE-2023-25809).
+        attr.set |= attr::RDONLY;
+    }
+    if kind == "tmpfs" && !options.data.iter().any(|word| word.starts_with("mode=")) {
+        params.push(Param::ModeOfTarget);
+    }
+    if let Some((kind, _)) = options.propagation {
+        attr.propagation = kind;
+    }
+    let place = format!("{origin}.source");
+    let source = if mount.source.is_empty() { kind } else { &*mount.source };
+    let source = draft.c_string(place, source);
+    let fs = draft.c_string(format!("{origin}.type"), kind);
+    draft.child(origin, Op::Mount { fs, source, params, attr, target });
+}
+
+/// The options that the file system itself reads (fsconfig(2)).
+fn plan_params(origin: &str, kind: &str, options: &Options, draft: &mut Draft) -> Vec<Param> {
+    let place = format!("{origin}.options");
+    let mut params = Vec::new();
+    let read_only = options.attr.set & attr::RDONLY != 0;
+    if read_only && !VIRTUAL.contains(&kind) {
+        params.push(Param::Flag(c"ro".into()));
+    }
+    for word in options.superblock.iter().chain(&options.data) {
+        params.push(match word.split_once('=') {
+            Some((key, value)) => {
+                Param::Pair(draft.c_string(place.clone(), key), draft.c_string(place.clone(), value))
+            }
+            None => Param::Flag(draft.c_string(place.clone(), word)),
+        });
+    }
+    params
+}
+
+/// `linux.readonlyPaths` and `linux.maskedPaths`, after everything that the runtime itself writes.
+pub fn plan_covers(spec: &Spec, draft: &mut Draft) {
+    for (index, path) in spec.linux.readonly_paths.iter().enumerate() {
+        if let Some((origin, path)) = cover_path("linux.readonlyPaths", index, path, draft) {
+            draft.child(origin, Op::ReadOnly(path));
+        }
+    }
+    for (index, path) in spec.linux.masked_paths.iter().enumerate() {
+        if let Some((origin, path)) = cover_path("linux.maskedPaths", index, path, draft) {
+            draft.child(origin, Op::Mask(path));
+        }
+    }
+}
+
+/// The spec demands absolute paths (config-linux.md#masked-paths, #readonly-paths).
+fn cover_path(list: &str, index: usize, path: &str, draft: &mut Draft) -> Option<(String, CString)> {
+    let origin = format!("{list}[{index}]");
+    if !path.starts_with('/') {
+        draft.problem(origin, format!("{path:?} must be an absolute path in the container"));
+        return None;
+    }
+    let path = draft.c_string(origin.clone(), &clean(path));
+    Some((origin, path))
+}
+
+/// The step that makes the whole root read-only, once nothing more is made in it.
+pub fn plan_readonly_root(spec: &Spec, draft: &mut Draft) {
+    if spec.root.as_ref().is_some_and(|root| root.readonly) {
+        let attr = Attr { set: attr::RDONLY, ..Attr::default() };
+        draft.child("root.readonly", Op::SetAttr { path: c"/".into(), attr, recursive: false });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_cleaned_as_a_process_in_the_root_would_see_it() {
+        assert_eq!(clean("/a//b/./c/"), "/a/b/c");
+        assert_eq!(clean("/../../etc"), "/etc");
+        assert_eq!(clean("data"), "/data");
+        assert_eq!(clean("/a/.."), "/");
+    }
+
+    #[test]
+    fn nothing_is_mounted_below_proc_but_the_listed_files() {
+        let mut draft = Draft::default();
+        let mount = |destination| Mount { destination, ..Mount::default() };
+        assert!(plan_target("mounts[0]", &mount("/proc/self/attr".into()), &mut draft).is_none());
+        assert!(plan_target("mounts[1]", &mount("/proc/../proc/uptime".into()), &mut draft).unwrap().real);
+        assert!(plan_target("mounts[2]", &mount("/x/..".into()), &mut draft).is_none());
+        let places: Vec<_> = draft.problems.iter().map(|p| &*p.origin).collect();
+        assert_eq!(places, ["mounts[0].destination", "mounts[2].destination"]);
+    }
+}

@@ -1,0 +1,70 @@
+//! Mounting inside the root: new file systems, trees of the host, changed flags. Performed by the child.
+//!
+//! By descriptors only, so that a name in the root that changes meanwhile changes nothing (CVE-2021-30465).
+//! Nothing here may allocate.
+
+use super::target;
+use crate::plan::{Attr, Param, Target};
+use crate::sys::fs::{self, Resolve};
+use crate::sys::mount;
+use crate::sys::{Errno, Result};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Mounts a new instance of a file system.
+pub fn mount(
+    root: impl AsFd,
+    filesystem: &CStr,
+    source: &CStr,
+    params: &[Param],
+    attr: Attr,
+    target: &Target,
+) -> Result<()> {
+    let context = mount::open_filesystem(filesystem)?;
+    let place = target::open(root, target, true)?;
+    mount::set_string(&context, c"source", source)?;
+    for param in params {
+        match param {
+            Param::Flag(key) => mount::set_flag(&context, key)?,
+            Param::Pair(key, value) => mount::set_string(&context, key, value)?,
+            Param::ModeOfTarget => set_mode(&context, &place)?,
+        }
+    }
+    let tree = mount::create(&context, attr.set)?;
+    if attr.propagation != 0 {
+        mount::set_attr(&tree, c"", 0, 0, attr.propagation, false)?;
+    }
+    mount::attach(&tree, &place)
+}
+
+/// Passes the permissions of the directory that will be covered, in octal digits.
+fn set_mode(context: &OwnedFd, place: &OwnedFd) -> Result<()> {
+    let mode = fs::stat(place)?.st_mode & 0o7777;
+    let mut digits = [0u8; 5];
+    for (digit, shift) in digits.iter_mut().zip([9u32, 6, 3, 0]) {
+        *digit = b'0' + u8::try_from(mode >> shift & 7).unwrap_or(0);
+    }
+    mount::set_string(context, c"mode", CStr::from_bytes_until_nul(&digits).map_err(|_| Errno::EINVAL)?)
+}
+
+/// Attaches a tree of the host. Its flags change before it becomes visible in the container.
+pub fn attach(root: impl AsFd, tree: &OwnedFd, attr: Attr, all: Attr, target: &Target) -> Result<()> {
+    let directory = fs::stat(tree)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    let place = target::open(root, target, directory)?;
+    change(tree, all, true)?;
+    change(tree, attr, false)?;
+    mount::attach(tree, &place)
+}
+
+fn change(tree: impl AsFd, attr: Attr, recursive: bool) -> Result<()> {
+    if attr.is_empty() {
+        return Ok(());
+    }
+    mount::set_attr(tree, c"", attr.set, attr.clear, attr.propagation, recursive)
+}
+
+/// Changes the flags of a mount that is there; `path` must be its root.
+pub fn set_attr(root: impl AsFd, path: &CStr, attr: Attr, recursive: bool) -> Result<()> {
+    let place = fs::open_in(root, path, fs::O_PATH, 0, Resolve::InRoot)?;
+    change(&place, attr, recursive)
+}

@@ -1,0 +1,35 @@
+//! The root file system's way from a tree of the host to `/` of the container. Performed by the child; must not
+//! allocate.
+
+use crate::sys::Result;
+use crate::sys::fs;
+use crate::sys::mount::{self, propagation};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Sets how mount events travel for all mounts of this namespace's copy of the host's.
+pub fn propagate(kind: u64) -> Result<()> {
+    mount::set_attr(fs::cwd(), c"/", 0, 0, kind, true)
+}
+
+/// Attaches the root's tree over `/`. Nothing sees it there but who holds its descriptor: paths still start at
+/// the host's root until [`pivot`]. So the way to the bundle need not be open to the container's user.
+pub fn bind(tree: &OwnedFd) -> Result<()> {
+    mount::set_attr(tree, c"", 0, 0, propagation::SLAVE, true)?;
+    let top = fs::open_at(fs::cwd(), c"/", fs::O_PATH | fs::O_DIRECTORY, 0)?;
+    mount::attach(tree, &top)
+}
+
+/// Makes the tree the root of the namespace and detaches the host's mounts (pivot_root(2), NOTES).
+pub fn pivot(tree: impl AsFd) -> Result<()> {
+    fs::fchdir(tree)?;
+    mount::pivot_root_here()?;
+    mount::detach_here()?;
+    fs::chdir(c"/")
+}
+
+/// `--no-pivot`, for a host that runs from an initramfs, where pivot_root is impossible.
+pub fn enter(tree: impl AsFd) -> Result<()> {
+    fs::fchdir(tree)?;
+    fs::chroot_here()?;
+    fs::chdir(c"/")
+}

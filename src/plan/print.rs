@@ -1,0 +1,432 @@
+//! How a plan reads: one sentence a step, in words of the kernel; and the same as JSON.
+//!
+//! Used by `casque plan`, by the golden tests, and by every error message, which quotes the step that failed.
+
+use super::{At, Attr, Clone, Meet, Namespace, Op, Opening, Param, Plan, Slot, Step, Target};
+use crate::sys::mount::{attr, propagation};
+use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
+use std::ffi::{CStr, CString};
+use std::fmt::{self, Display, Formatter};
+
+/// A path or name; bytes that are no UTF-8 print as replacement characters.
+fn text(bytes: &CStr) -> impl Display + '_ {
+    bytes.to_string_lossy()
+}
+
+impl Namespace {
+    /// Its name in `linux.namespaces[].type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Namespace::User => "user",
+            Namespace::Pid => "pid",
+            Namespace::Mount => "mount",
+            Namespace::Network => "network",
+            Namespace::Ipc => "ipc",
+            Namespace::Uts => "uts",
+            Namespace::Cgroup => "cgroup",
+            Namespace::Time => "time",
+        }
+    }
+}
+
+/// `pid, mount, network`
+struct Names<'a>(&'a [Namespace]);
+
+impl Display for Names<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, namespace) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, namespace.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Slot {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "slot {}", self.0)
+    }
+}
+
+impl Display for Meet {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Meet::Mapped => "parent -> child: ids are mapped",
+            Meet::Hooks => "child -> parent: mounts are made",
+            Meet::Run => "parent -> child: hooks have run",
+            Meet::Ready => "child -> parent: ready to start",
+            Meet::Go => "parent -> child: go on to the program",
+        })
+    }
+}
+
+impl Display for Opening {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Opening::Tree { path, recursive: false } => write!(f, "the tree at {}", text(path)),
+            Opening::Tree { path, recursive: true } => {
+                write!(f, "the tree at {} with all below it", text(path))
+            }
+            Opening::Namespace { path, kind } => write!(f, "the {} namespace {}", kind.name(), text(path)),
+            Opening::Proc => f.write_str("the host's procfs"),
+            Opening::StateDir => f.write_str("the state directory"),
+            Opening::HookState => f.write_str("a file for the state that hooks read"),
+        }
+    }
+}
+
+impl Display for Target {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", text(&self.path), if self.real { " (no links)" } else { "" })
+    }
+}
+
+/// The names of mount flags in the order of mount(8): ` (ro,nosuid,slave)`, or nothing.
+impl Display for Attr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        const BITS: [(u64, &str, &str); 6] = [
+            (attr::RDONLY, "ro", "rw"),
+            (attr::NOSUID, "nosuid", "suid"),
+            (attr::NODEV, "nodev", "dev"),
+            (attr::NOEXEC, "noexec", "exec"),
+            (attr::NODIRATIME, "nodiratime", "diratime"),
+            (attr::NOSYMFOLLOW, "nosymfollow", "symfollow"),
+        ];
+        let mut open = " (";
+        let mut word = |f: &mut Formatter<'_>, name: &str| -> fmt::Result {
+            write!(f, "{open}{name}")?;
+            open = ",";
+            Ok(())
+        };
+        for (bit, set, clear) in BITS {
+            if self.set & bit != 0 {
+                word(f, set)?;
+            } else if self.clear & bit != 0 {
+                word(f, clear)?;
+            }
+        }
+        match self.set & attr::ATIME {
+            attr::NOATIME => word(f, "noatime")?,
+            attr::STRICTATIME => word(f, "strictatime")?,
+            _ if self.clear & attr::ATIME != 0 => word(f, "relatime")?,
+            _ => {}
+        }
+        match self.propagation {
+            propagation::SHARED => word(f, "shared")?,
+            propagation::SLAVE => word(f, "slave")?,
+            propagation::PRIVATE => word(f, "private")?,
+            propagation::UNBINDABLE => word(f, "unbindable")?,
+            _ => {}
+        }
+        if open == "," { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+fn mount(f: &mut Formatter<'_>, fs: &CStr, params: &[Param], attr: Attr, target: &Target) -> fmt::Result {
+    write!(f, "mount {} at {target}{attr}", text(fs))?;
+    for (i, param) in params.iter().enumerate() {
+        f.write_str(if i == 0 { " with " } else { "," })?;
+        match param {
+            Param::Flag(key) => write!(f, "{}", text(key))?,
+            Param::Pair(key, value) => write!(f, "{}={}", text(key), text(value))?,
+            Param::ModeOfTarget => f.write_str("the mode of what it covers")?,
+        }
+    }
+    Ok(())
+}
+
+fn clone(f: &mut Formatter<'_>, clone: &Clone) -> fmt::Result {
+    write!(f, "clone the container's first process")?;
+    if !clone.namespaces.is_empty() {
+        write!(f, " into new namespaces: {}", Names(&clone.namespaces))?;
+    }
+    if let Some(slot) = clone.pid {
+        write!(f, ", born in the pid namespace of {slot}")?;
+    }
+    if let Some(slot) = clone.user {
+        write!(f, ", owned by the user namespace of {slot}")?;
+    }
+    Ok(())
+}
+
+/// The file of a [`Op::Write`] as a reader of /proc and /sys knows it.
+fn file(at: At, path: &CStr) -> String {
+    match at {
+        At::Cgroup => text(path).to_string(),
+        At::Process => format!("/proc/PID/{}", text(path)),
+        At::Proc(_) => format!("/proc/{}", text(path)),
+    }
+}
+
+/// What is written, on one line, cut where it is long.
+fn content(bytes: &[u8]) -> String {
+    let whole = String::from_utf8_lossy(bytes);
+    whole.trim_end().escape_debug().take(120).collect()
+}
+
+/// The bits of a mask as their numbers: `1, 5-7`.
+struct Bits(u64);
+
+impl Display for Bits {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (mut rest, mut base, mut first) = (self.0, 0, true);
+        while rest != 0 {
+            let skip = rest.trailing_zeros();
+            let run = (rest >> skip).trailing_ones();
+            let from = base + skip;
+            write!(f, "{}{from}", if first { "" } else { ", " })?;
+            if run > 1 {
+                write!(f, "-{}", from + run - 1)?;
+            }
+            first = false;
+            base = from + run;
+            rest = if base > 63 { 0 } else { self.0 >> base };
+        }
+        if first { f.write_str("none") } else { Ok(()) }
+    }
+}
+
+/// argv as it would be typed, without quoting, cut where it is long.
+fn words(args: &[CString]) -> String {
+    let joined = args.iter().map(|a| text(a).to_string()).collect::<Vec<_>>().join(" ");
+    joined.chars().take(120).collect()
+}
+
+impl Display for Op {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Meet(meet) => write!(f, "{meet}"),
+            Op::StateDir => {
+                f.write_str("make the state directory, with the configuration and the fifo of start")
+            }
+            Op::Cgroup(path) => write!(f, "make the cgroup {}", text(path)),
+            Op::DeviceProgram(program) => {
+                write!(f, "attach a device program of {} instructions", program.len())
+            }
+            Op::Open(slot) => write!(f, "open {slot}"),
+            Op::Clone(how) => clone(f, how),
+            Op::Save => f.write_str("save the state: created"),
+            Op::PidFile(path) => write!(f, "write the process id to {}", text(path)),
+            Op::Write { at, path, bytes } => write!(f, "write {:?} to {}", content(bytes), file(*at, path)),
+            Op::Hook(hook) => write!(f, "run the hook {}", words(&hook.args)),
+            Op::Undumpable => f.write_str("make the process non-dumpable"),
+            Op::Setns(slot, kind) => write!(f, "join the {} namespace of {slot}", kind.name()),
+            Op::Unshare(kinds) => write!(f, "unshare namespaces: {}", Names(kinds)),
+            Op::EnterTime(_) => f.write_str("enter the new time namespace"),
+            Op::Setsid => f.write_str("start a session"),
+            Op::Keyring(name) => write!(f, "join a session keyring {}", text(name)),
+            Op::Propagate(kind) => {
+                write!(f, "make / recursively{}", Attr { propagation: *kind, ..Attr::default() })
+            }
+            Op::BindRoot(slot) => write!(f, "attach the root file system of {slot}"),
+            Op::Mount { fs, params, attr, target, .. } => mount(f, fs, params, *attr, target),
+            Op::Attach { slot, attr, all, target } => {
+                write!(f, "bind {slot} at {target}{attr}")?;
+                if all.is_empty() { Ok(()) } else { write!(f, ", recursively{all}") }
+            }
+            Op::SetAttr { path, attr, recursive } => {
+                write!(
+                    f,
+                    "change the mount {}{}{attr}",
+                    text(path),
+                    if *recursive { " recursively" } else { "" }
+                )
+            }
+            Op::Directory(path) => write!(f, "make the directory {}", text(path)),
+            Op::Node { path, mode, dev, uid, gid } => {
+                let kind = match mode & libc::S_IFMT {
+                    libc::S_IFCHR => "character device",
+                    libc::S_IFBLK => "block device",
+                    _ => "fifo",
+                };
+                let (major, minor, mode) = (libc::major(*dev), libc::minor(*dev), mode & 0o7777);
+                write!(
+                    f,
+                    "make the {kind} {} {major}:{minor}, mode {mode:04o}, owner {uid}:{gid}",
+                    text(path)
+                )
+            }
+            Op::Link { target, path } => write!(f, "make the link {} -> {}", text(path), text(target)),
+            Op::Pivot => f.write_str("pivot_root into the root file system, detach the host's"),
+            Op::MoveRoot => f.write_str("move the root file system over / and chroot into it"),
+            Op::ReadOnly(path) => write!(f, "make {} read-only", text(path)),
+            Op::Mask(path) => write!(f, "mask {}", text(path)),
+            Op::Hostname(name) => write!(f, "set the hostname {}", text(name)),
+            Op::Domainname(name) => write!(f, "set the domainname {}", text(name)),
+            Op::LoopbackUp => f.write_str("bring up lo"),
+            Op::Rlimit { resource, soft, hard } => {
+                write!(f, "set the resource limit {resource} to {soft}:{hard}")
+            }
+            Op::Umask(mask) => write!(f, "set the umask {mask:04o}"),
+            Op::OwnStdio(uid) => write!(f, "give standard streams to user {uid}"),
+            Op::DropBounding(mask) => write!(f, "drop from the bounding set capabilities {}", Bits(*mask)),
+            Op::Become { uid, gid, groups } => {
+                write!(f, "become user {uid}, group {gid}")?;
+                match groups.as_deref() {
+                    None => Ok(()),
+                    Some([]) => f.write_str(", no more groups"),
+                    Some(more) => write!(f, ", groups {more:?}"),
+                }
+            }
+            Op::Capabilities { effective, permitted, inheritable, ambient } => write!(
+                f,
+                "set capabilities: effective {}; permitted {}; inheritable {}; ambient {}",
+                Bits(*effective),
+                Bits(*permitted),
+                Bits(*inheritable),
+                Bits(*ambient)
+            ),
+            Op::Chdir(path) => write!(f, "change directory to {}", text(path)),
+            Op::NoNewPrivileges => f.write_str("set no_new_privs"),
+            Op::FindExec(paths) => write!(f, "find the program: {}", words(paths)),
+            Op::AwaitStart(_) => f.write_str("wait for start"),
+            Op::CloseFrom(first) => write!(f, "close descriptors from {first} on"),
+            Op::Filter { program, .. } => {
+                write!(f, "install a seccomp filter of {} instructions", program.len())
+            }
+            Op::Exec { args, .. } => write!(f, "execute {}", words(args)),
+        }
+    }
+}
+
+impl Op {
+    /// The operation's name, for programs that read the JSON form.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Meet(_) => "meet",
+            Op::StateDir => "state-dir",
+            Op::Cgroup(_) => "cgroup",
+            Op::DeviceProgram(_) => "device-program",
+            Op::Open(_) => "open",
+            Op::Clone(_) => "clone",
+            Op::Save => "save",
+            Op::PidFile(_) => "pid-file",
+            Op::Write { .. } => "write",
+            Op::Hook(_) => "hook",
+            Op::Undumpable => "undumpable",
+            Op::Setns(..) => "setns",
+            Op::Unshare(_) => "unshare",
+            Op::EnterTime(_) => "enter-time",
+            Op::Setsid => "setsid",
+            Op::Keyring(_) => "keyring",
+            Op::Propagate(_) => "propagate",
+            Op::BindRoot(_) => "bind-root",
+            Op::Mount { .. } => "mount",
+            Op::Attach { .. } => "attach",
+            Op::SetAttr { .. } => "set-attr",
+            Op::Directory(_) => "directory",
+            Op::Node { .. } => "node",
+            Op::Link { .. } => "link",
+            Op::Pivot => "pivot",
+            Op::MoveRoot => "move-root",
+            Op::ReadOnly(_) => "read-only",
+            Op::Mask(_) => "mask",
+            Op::Hostname(_) => "hostname",
+            Op::Domainname(_) => "domainname",
+            Op::LoopbackUp => "loopback-up",
+            Op::Rlimit { .. } => "rlimit",
+            Op::Umask(_) => "umask",
+            Op::OwnStdio(_) => "own-stdio",
+            Op::DropBounding(_) => "drop-bounding",
+            Op::Become { .. } => "become",
+            Op::Capabilities { .. } => "capabilities",
+            Op::Chdir(_) => "chdir",
+            Op::NoNewPrivileges => "no-new-privileges",
+            Op::FindExec(_) => "find-exec",
+            Op::AwaitStart(_) => "await-start",
+            Op::CloseFrom(_) => "close-from",
+            Op::Filter { .. } => "filter",
+            Op::Exec { .. } => "exec",
+        }
+    }
+}
+
+/// A step together with what its slot means, which is how a person wants to read it.
+struct Line<'a>(&'a Plan, &'a Step);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Line(plan, step) = self;
+        match &step.op {
+            Op::Open(slot) => match plan.slots.get(slot.0) {
+                Some(opening) => write!(f, "open {opening} as {slot}"),
+                None => write!(f, "{}", step.op),
+            },
+            op => write!(f, "{op}"),
+        }
+    }
+}
+
+impl Plan {
+    /// The sentence of a step, with its slot spelled out.
+    pub fn sentence<'a>(&'a self, step: &'a Step) -> impl Display + 'a {
+        Line(self, step)
+    }
+}
+
+/// The form that people read: number, origin, sentence.
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (title, steps) in [("parent", &self.parent), ("child", &self.child)] {
+            writeln!(f, "{title}")?;
+            for (number, step) in steps.iter().enumerate() {
+                writeln!(f, "{number:4}  {:<32} {}", step.origin, Line(self, step))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_struct("Step", 3)?;
+        record.serialize_field("origin", &self.1.origin)?;
+        record.serialize_field("op", self.1.op.name())?;
+        record.serialize_field("text", &format_args!("{self}"))?;
+        record.end()
+    }
+}
+
+struct Lines<'a>(&'a Plan, &'a [Step]);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.1.len()))?;
+        for step in self.1 {
+            list.serialize_element(&Line(self.0, step))?;
+        }
+        list.end()
+    }
+}
+
+/// The form that programs read, and that the state directory keeps: `{"parent":[...],"child":[...]}`.
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_struct("Plan", 2)?;
+        record.serialize_field("parent", &Lines(self, &self.parent))?;
+        record.serialize_field("child", &Lines(self, &self.child))?;
+        record.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_print_as_runs_of_numbers() {
+        assert_eq!(Bits(0).to_string(), "none");
+        assert_eq!(Bits(0b1110_0010).to_string(), "1, 5-7");
+        assert_eq!(Bits(u64::MAX).to_string(), "0-63");
+        assert_eq!(Bits(1 << 63).to_string(), "63");
+    }
+
+    #[test]
+    fn flags_print_as_mount_options() {
+        let attr =
+            Attr { set: attr::RDONLY | attr::NOATIME, clear: attr::NOSUID, propagation: propagation::SLAVE };
+        assert_eq!(attr.to_string(), " (ro,suid,noatime,slave)");
+        assert_eq!(Attr::default().to_string(), "");
+    }
+}
