@@ -183,6 +183,14 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// Reads at `offset`, leaving the file's position (pread(2)).
+pub fn read_at(fd: impl AsFd, buffer: &mut [u8], offset: i64) -> Result<usize> {
+    let (start, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: `start` and `room` describe one live, writable buffer.
+    let length = unsafe { libc::pread(fd.as_fd().as_raw_fd(), start, room, offset) };
+    check(length as libc::c_long).map(|n| n as usize)
+}
+
 /// Writes some of `bytes` and gives how many (write(2)). EINTR is tried again.
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     let fd = fd.as_fd().as_raw_fd();
@@ -225,6 +233,18 @@ pub fn rewind(fd: impl AsFd) -> Result<()> {
     check(unsafe { libc::lseek(fd.as_fd().as_raw_fd(), 0, libc::SEEK_SET) } as libc::c_long).map(drop)
 }
 
+/// Takes or gives up an exclusive lock, waiting for others to give it up (flock(2)). EINTR is tried again.
+pub fn lock(fd: impl AsFd, take: bool) -> Result<()> {
+    let (fd, operation) = (fd.as_fd().as_raw_fd(), if take { libc::LOCK_EX } else { libc::LOCK_UN });
+    loop {
+        // SAFETY: no memory is passed.
+        match check(unsafe { libc::flock(fd, operation) }.into()) {
+            Err(super::Errno::EINTR) => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
 /// An unnamed file in memory, for passing bytes on (memfd_create(2)). `flags` are `MFD_*`; `MFD_CLOEXEC` is added.
 pub fn memfd(name: &CStr, flags: u32) -> Result<OwnedFd> {
     // SAFETY: `name` ends with a NUL and the kernel only reads it.
@@ -236,6 +256,13 @@ pub fn memfd(name: &CStr, flags: u32) -> Result<OwnedFd> {
 pub fn fchdir(dir: impl AsFd) -> Result<()> {
     // SAFETY: no memory is passed.
     check(unsafe { libc::fchdir(dir.as_fd().as_raw_fd()) }.into()).map(drop)
+}
+
+/// Whether the effective user may execute the file (faccessat2(2), `X_OK` with `AT_EACCESS`).
+pub fn may_execute(path: &CStr) -> Result<()> {
+    let (dir, flags) = (libc::AT_FDCWD, libc::AT_EACCESS);
+    // SAFETY: `path` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::syscall(libc::SYS_faccessat2, dir, path.as_ptr(), libc::X_OK, flags) }).map(drop)
 }
 
 /// Makes `path` the working directory (chdir(2)).
@@ -284,4 +311,17 @@ pub fn set_xattr_link(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
     let (start, length) = (value.as_ptr().cast(), value.len());
     // SAFETY: both strings end with a NUL; pointer and length describe one live buffer; all are only read.
     check(unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), start, length, 0) }.into()).map(drop)
+}
+
+/// Removes one extended attribute of an open file (fremovexattr(2)); ENODATA when it has none of that name.
+pub fn remove_xattr(fd: impl AsFd, name: &CStr) -> Result<()> {
+    // SAFETY: `name` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::fremovexattr(fd.as_fd().as_raw_fd(), name.as_ptr()) }.into()).map(drop)
+}
+
+/// Sets access and modification time of an open file (futimens(3)); not for `O_PATH` descriptors.
+pub fn futimens(fd: impl AsFd, atime: libc::timespec, mtime: libc::timespec) -> Result<()> {
+    let times = [atime, mtime];
+    // SAFETY: `times` holds the two entries that the kernel reads.
+    check(unsafe { libc::futimens(fd.as_fd().as_raw_fd(), times.as_ptr()) }.into()).map(drop)
 }

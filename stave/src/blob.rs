@@ -1,0 +1,170 @@
+//! Bytes that stand in an open file: an archive, a member of it, a layer in its spool.
+//!
+//! Reads are positioned (pread(2)), so any number of threads share one descriptor. No mmap: a file that
+//! shrinks while it is mapped kills the reader.
+
+use crate::error::During;
+use anyhow::{Result, bail};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
+
+/// A range of an open regular file.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    file: Arc<Opened>,
+    start: u64,
+    size: u64,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    stamp: Stamp,
+}
+
+/// What changes when somebody writes to a file; only the kernel sets the change time.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let facts = file.metadata()?;
+        Ok(Self {
+            size: facts.size(),
+            modified: (facts.mtime(), facts.mtime_nsec()),
+            changed: (facts.ctime(), facts.ctime_nsec()),
+        })
+    }
+}
+
+impl Blob {
+    /// The whole of a regular file, as it stands now.
+    ///
+    /// # Errors
+    /// What fstat(2) says.
+    pub fn whole(file: File) -> io::Result<Self> {
+        let stamp = Stamp::of(&file)?;
+        let size = stamp.size;
+        Ok(Self { file: Arc::new(Opened { file, stamp }), start: 0, size })
+    }
+
+    /// A part of this one; `None` when it does not lie wholly inside.
+    #[must_use]
+    pub fn part(&self, start: u64, size: u64) -> Option<Self> {
+        let end = start.checked_add(size)?;
+        let inside = end <= self.size;
+        inside.then(|| Self { file: Arc::clone(&self.file), start: self.start + start, size })
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the file behind it is still the one that was opened: nobody wrote to it since.
+    ///
+    /// # Errors
+    /// It changed, or fstat(2) failed.
+    pub fn unchanged(&self) -> Result<()> {
+        if Stamp::of(&self.file.file).during(|| "fstat".to_owned())? != self.file.stamp {
+            bail!("the file was changed while it was being read");
+        }
+        Ok(())
+    }
+
+    /// Reads at `at` bytes from the beginning; fewer than asked for only at the end (pread(2)).
+    ///
+    /// # Errors
+    /// What pread(2) says; [`io::ErrorKind::UnexpectedEof`] when the file has become shorter.
+    pub fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.size.saturating_sub(at);
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let buffer = &mut buffer[..room];
+        self.file.file.read_exact_at(buffer, self.start + at)?;
+        Ok(room)
+    }
+
+    /// All of it, when it is no larger than `limit` bytes.
+    ///
+    /// # Errors
+    /// It is larger, or pread(2) failed.
+    pub fn bytes(&self, limit: u64) -> Result<Vec<u8>> {
+        if self.size > limit {
+            bail!("{} bytes are more than the limit of {limit}", self.size);
+        }
+        let mut bytes = vec![0; usize::try_from(self.size)?];
+        self.read_at(0, &mut bytes).during(|| "read".to_owned())?;
+        Ok(bytes)
+    }
+
+    /// A reader from the beginning to the end.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader { blob: self.clone(), at: 0 }
+    }
+}
+
+/// Reads a [`Blob`] from its beginning.
+#[derive(Debug)]
+pub struct Reader {
+    blob: Blob,
+    at: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.blob.read_at(self.at, buffer)?;
+        self.at += got as u64;
+        Ok(got)
+    }
+}
+
+/// A blob seen through a small buffer, for many short reads that mostly go forward: headers, small files.
+#[derive(Debug)]
+pub struct Window {
+    blob: Blob,
+    room: usize,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// A window of `room` bytes.
+    #[must_use]
+    pub fn new(blob: Blob, room: usize) -> Self {
+        Self { blob, room, start: 0, bytes: Vec::new() }
+    }
+
+    /// The blob behind it.
+    #[must_use]
+    pub fn blob(&self) -> &Blob {
+        &self.blob
+    }
+
+    /// `length` bytes at `at`; `None` where the blob ends before.
+    ///
+    /// # Errors
+    /// What pread(2) says.
+    pub fn slice(&mut self, at: u64, length: usize) -> io::Result<Option<&[u8]>> {
+        let inside = at.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
+        let held = inside.filter(|skip| skip.saturating_add(length) <= self.bytes.len());
+        let skip = match held {
+            Some(skip) => skip,
+            None => {
+                self.bytes.resize(self.room.max(length), 0);
+                let got = self.blob.read_at(at, &mut self.bytes).inspect_err(|_| self.start = u64::MAX)?;
+                self.bytes.truncate(got);
+                self.start = at;
+                0
+            }
+        };
+        Ok(self.bytes.get(skip..skip + length))
+    }
+}

@@ -1,0 +1,248 @@
+//! `stave unpack IMAGE BUNDLE`: an image archive to a bundle that a runtime can run.
+
+use crate::archive::{self, Archive};
+use crate::blob::Blob;
+use crate::config::{self, Volume};
+use crate::digest::Digest;
+use crate::draft::Draft;
+use crate::error::During;
+use crate::image::{Image, Platform, Wanted};
+use crate::layer::{self, Layer, Table};
+use crate::stop::{Stop, is_echo};
+use crate::tar;
+use crate::tree::{Ino, Node, ROOT, Tree};
+use crate::unpack::{self, Report, Unpack};
+use crate::user::User;
+use anyhow::{Context, Result, bail};
+use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
+use clap::ArgMatches;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{getegid, geteuid};
+use std::cmp::Reverse;
+use std::ffi::{CStr, CString};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// What the command line asks for.
+struct Asked {
+    archive: PathBuf,
+    bundle: PathBuf,
+    wanted: Wanted,
+    limits: archive::Limits,
+    quiet: bool,
+    threads: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Anything that keeps the bundle from being whole. Then there is none.
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let asked = asked(matches);
+    let started = Instant::now();
+    let stop = Stop::on_signals()?;
+    prepare_process()?;
+    let draft = Draft::begin(&asked.bundle).with_context(|| asked.bundle.display().to_string())?;
+    let done = fill(&draft, &asked, &stop).with_context(|| archive_name(&asked.archive));
+    // An interruption is no fault of the archive.
+    stop.check()?;
+    let (image, report) = done?;
+    draft.publish().with_context(|| asked.bundle.display().to_string())?;
+    if !asked.quiet {
+        tell(&image, &report, started);
+    }
+    Ok(())
+}
+
+fn asked(matches: &ArgMatches) -> Asked {
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned().unwrap_or_default();
+    Asked {
+        archive: path("archive"),
+        bundle: path("bundle"),
+        wanted: Wanted {
+            name: matches.get_one::<String>("image").cloned(),
+            platform: matches.get_one::<Platform>("platform").cloned(),
+        },
+        limits: limits(matches),
+        quiet: matches.get_flag("quiet"),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+fn limits(matches: &ArgMatches) -> archive::Limits {
+    let default = archive::Limits::default();
+    let number = |name: &str, default: u64| matches.get_one(name).copied().unwrap_or(default);
+    let layers =
+        matches.get_one::<u64>("max-layers").map(|&most| usize::try_from(most).unwrap_or(usize::MAX));
+    archive::Limits {
+        json: number("max-json", default.json),
+        layers: layers.unwrap_or(default.layers),
+        layer: layer::Limits {
+            inflated: number("max-size", default.layer.inflated),
+            ratio: number("max-ratio", default.layer.ratio),
+            tar: tar::Limits {
+                entries: number("max-entries", default.layer.tar.entries),
+                metadata: number("max-metadata", default.layer.tar.metadata),
+            },
+        },
+    }
+}
+
+/// Modes are those of the image, not of the umask; and each level of a deep tree holds a directory open.
+fn prepare_process() -> Result<()> {
+    fs::umask(0);
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).during(|| "getrlimit".to_owned())?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).during(|| "setrlimit".to_owned())
+}
+
+fn archive_name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Makes everything that will be in the bundle.
+fn fill(draft: &Draft, asked: &Asked, stop: &Stop) -> Result<(Image, Report)> {
+    let archive = Archive::open(&asked.archive, || draft.spool(), &asked.limits, stop)?;
+    let image = archive.image(&asked.wanted, &asked.limits)?;
+    if !image.verifiable && !asked.quiet {
+        note("the archive is of Docker's first layout, which has no digests: nothing in it can be verified");
+    }
+    let tables = read_layers(&image, draft, asked, stop)?;
+    let (contents, unchecked, tree) = merge(&image, tables)?;
+    let user = user(&image, &tree, &contents, asked.limits.json)?;
+    let maker = (geteuid().as_raw(), getegid().as_raw());
+    let unpack = Unpack { tree: &tree, layers: &contents, maker, stop };
+    let report = materialise(draft, asked, &unpack, &unchecked)?;
+    let volumes = seed_volumes(draft, asked, &unpack, &image)?;
+    let config = serde_json::to_vec_pretty(&config::runtime(&image.configuration, &user, &volumes))?;
+    draft.write(c"config.json", &config)?;
+    Ok((image, report))
+}
+
+/// Each layer's table, the largest layers first, for they take longest.
+fn read_layers(image: &Image, draft: &Draft, asked: &Asked, stop: &Stop) -> Result<Vec<Table>> {
+    let inflated = AtomicU64::new(0);
+    let mut order: Vec<(usize, &Layer)> = image.layers.iter().enumerate().collect();
+    order.sort_by_key(|(_, layer)| Reverse(layer.blob.size()));
+    let mut tables = stop.spread(asked.threads, &order, |&(index, layer)| {
+        let table = layer.table(|| draft.spool(), &asked.limits.layer, &inflated, stop);
+        Ok((index, table.with_context(|| format!("layer {}", layer.name))?))
+    })?;
+    tables.sort_unstable_by_key(|&(index, _)| index);
+    Ok(tables.into_iter().map(|(_, table)| table).collect())
+}
+
+/// What is still to be hashed: a layer's content, its name and the digests it must have.
+type Unchecked = Vec<(Blob, String, Vec<Digest>)>;
+
+fn merge(image: &Image, tables: Vec<Table>) -> Result<(Vec<Blob>, Unchecked, Tree)> {
+    let (mut contents, mut unchecked, mut tree) = (Vec::new(), Vec::new(), Tree::new());
+    for (index, (layer, table)) in image.layers.iter().zip(tables).enumerate() {
+        tree.apply(index, table.entries).with_context(|| format!("layer {}", layer.name))?;
+        unchecked.push((table.content.clone(), layer.name.clone(), table.unchecked));
+        contents.push(table.content);
+    }
+    unchecked.sort_by_key(|(content, ..)| Reverse(content.size()));
+    Ok((contents, unchecked, tree))
+}
+
+/// Makes the root while the layers that stand in the archive itself are hashed beside it.
+fn materialise(draft: &Draft, asked: &Asked, unpack: &Unpack<'_>, unchecked: &Unchecked) -> Result<Report> {
+    let stop = unpack.stop;
+    std::thread::scope(|scope| {
+        let checking = scope.spawn(|| {
+            stop.spread(asked.threads, unchecked, |(content, name, digests)| {
+                let checked = layer::check(content, digests, stop).and_then(|()| content.unchanged());
+                checked.with_context(|| format!("layer {name}"))
+            })
+        });
+        let into = draft.directory().try_clone_to_owned().during(|| "dup".to_owned())?;
+        let made = make(unpack, draft, &into, ROOT, c"rootfs", asked.threads).inspect_err(|_| stop.fail());
+        match checking.join().unwrap_or_else(|_| bail!("the checking thread is gone")) {
+            // If the bytes are wrong, that is the reason for whatever else went wrong.
+            Err(error) if !is_echo(&error) || made.is_ok() => Err(error),
+            _ => made,
+        }
+    })
+}
+
+/// Gives each volume of the image a directory of its own in the bundle, with what the image has there (conversion.md,
+/// `Config.Volumes`). Several containers of one image so share nothing, and the root stays as it was.
+fn seed_volumes(draft: &Draft, asked: &Asked, unpack: &Unpack<'_>, image: &Image) -> Result<Vec<Volume>> {
+    let volumes = image.configuration.config.as_ref().and_then(|config| config.volumes.as_ref());
+    let Some(volumes) = volumes.filter(|volumes| !volumes.is_empty()) else { return Ok(Vec::new()) };
+    let into = new_directory(draft, c"volumes")?;
+    let mut seeded = Vec::new();
+    for (index, destination) in volumes.keys().enumerate() {
+        let name = CString::new(index.to_string())?;
+        match unpack.tree.lookup(destination.as_bytes()) {
+            Some(from) => {
+                make(unpack, draft, &into, from, &name, asked.threads)
+                    .with_context(|| format!("config.Volumes: {destination:?}"))?;
+            }
+            None => fs::mkdir_at(&into, &name, 0o755).during(|| "mkdir".to_owned())?,
+        }
+        seeded.push(Volume { destination: destination.clone(), source: format!("volumes/{index}") });
+    }
+    Ok(seeded)
+}
+
+/// Makes the directory `from` of the tree as `name` in `into`.
+fn make(
+    unpack: &Unpack<'_>,
+    draft: &Draft,
+    into: &OwnedFd,
+    from: Ino,
+    name: &CStr,
+    threads: usize,
+) -> Result<Report> {
+    let side = new_directory(draft, c"links")?;
+    let report = unpack.directory(from, into, name, &side, threads)?;
+    fs::unlink_at(draft.directory(), c"links", true).during(|| "rmdir".to_owned())?;
+    Ok(report)
+}
+
+fn new_directory(draft: &Draft, name: &CStr) -> Result<OwnedFd> {
+    fs::mkdir_at(draft.directory(), name, 0o700).during(|| "mkdir".to_owned())?;
+    fs::open_at(draft.directory(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0).during(|| "open".to_owned())
+}
+
+/// The user that the image names, by its own files.
+fn user(image: &Image, tree: &Tree, contents: &[Blob], limit: u64) -> Result<User> {
+    let user =
+        image.configuration.config.as_ref().and_then(|config| config.user.as_deref()).unwrap_or_default();
+    let read = |path: &str| -> Result<String> {
+        let Some(Node::File { layer, size, extents }) =
+            tree.lookup(path.as_bytes()).map(|ino| &tree.inode(ino).node)
+        else {
+            return Ok(String::new());
+        };
+        let content = contents.get(*layer).context("no such layer")?;
+        let bytes = unpack::content(content, *size, extents, limit).with_context(|| path.to_owned())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    User::resolve(user, &read("/etc/passwd")?, &read("/etc/group")?)
+}
+
+fn note(text: &str) {
+    // With standard error closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "stave: {text}");
+}
+
+/// What an unprivileged user has to know, and the closing line.
+fn tell(image: &Image, report: &Report, started: Instant) {
+    let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    if !geteuid().is_root() {
+        let (devices, xattrs) = (count(&report.devices), count(&report.xattrs));
+        note(&format!("not root: owners, {devices} devices and {xattrs} attributes were left out"));
+    }
+    let (layers, names) = (image.layers.len(), count(&report.names));
+    let megabytes = count(&report.bytes) / 1_000_000;
+    let seconds = started.elapsed().as_secs_f64();
+    note(&format!(
+        "unpacked {}: {layers} layers, {names} names, {megabytes} MB in {seconds:.2} s",
+        image.name
+    ));
+}

@@ -1,0 +1,21 @@
+//! stave: an image tool. Bytes become entries ([`tar`]), the entries of all layers one tree ([`tree`]), and everything
+//! is made from the tree: a directory ([`unpack`]), and with it a bundle ([`config`]).
+//!
+//! Nothing in an image is trusted: no path from it is ever followed on the host, and no bundle appears before every
+//! digest that the image names has been checked.
+
+pub mod archive;
+pub mod blob;
+pub mod cli;
+pub mod cmd;
+pub mod config;
+pub mod digest;
+pub mod draft;
+pub mod error;
+pub mod image;
+pub mod layer;
+pub mod stop;
+pub mod tar;
+pub mod tree;
+pub mod unpack;
+pub mod user;

@@ -1,0 +1,124 @@
+//! Who runs the container: the image's `User` looked up in the merged tree's own /etc/passwd and /etc/group, read as
+//! they will be in the container (image-spec, config.md, `User`).
+
+use anyhow::{Context, Result, bail};
+
+/// `process.user` of config.json.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// `process.user.uid`.
+    pub uid: u32,
+    /// `process.user.gid`.
+    pub gid: u32,
+    /// `process.user.additionalGids`.
+    pub additional_gids: Vec<u32>,
+}
+
+/// A line of passwd(5), as far as it counts.
+struct Account<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+}
+
+/// A line of group(5).
+struct Group<'a> {
+    name: &'a str,
+    gid: u32,
+    members: Vec<&'a str>,
+}
+
+impl User {
+    /// Resolves `USER[:GROUP]`, each a name or a number. Without a group, the user's own groups apply; with one, only that
+    /// one. A number needs no line in the files. An empty `user` is root, as with docker.
+    ///
+    /// # Errors
+    /// A name that the files do not have.
+    pub fn resolve(user: &str, passwd: &str, group: &str) -> Result<Self> {
+        let (user, wanted_group) = match user.split_once(':') {
+            Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+            None => (user, None),
+        };
+        let user = if user.is_empty() { "0" } else { user };
+        let account = accounts(passwd).find(|account| account.name == user);
+        let (uid, account) = match (account, user.parse::<u32>()) {
+            // A name wins over a number, as in chown(1): a user may be called `1000`.
+            (Some(account), _) => (account.uid, Some(account)),
+            (None, Ok(uid)) => (uid, accounts(passwd).find(|account| account.uid == uid)),
+            (None, Err(_)) => bail!("config.User: no user {user:?} in the image's /etc/passwd"),
+        };
+        if let Some(wanted) = wanted_group {
+            return Ok(Self { uid, gid: resolve_group(wanted, group)?, additional_gids: Vec::new() });
+        }
+        let Some(account) = account else { return Ok(Self { uid, ..Self::default() }) };
+        let own = groups(group).filter(|group| group.members.contains(&account.name));
+        let mut additional_gids: Vec<u32> =
+            own.map(|group| group.gid).filter(|&gid| gid != account.gid).collect();
+        additional_gids.sort_unstable();
+        additional_gids.dedup();
+        Ok(Self { uid, gid: account.gid, additional_gids })
+    }
+}
+
+fn resolve_group(wanted: &str, group: &str) -> Result<u32> {
+    match (groups(group).find(|group| group.name == wanted), wanted.parse()) {
+        (Some(group), _) => Ok(group.gid),
+        (None, parsed) => {
+            parsed.ok().with_context(|| format!("config.User: no group {wanted:?} in the image's /etc/group"))
+        }
+    }
+}
+
+/// Lines that are not whole are passed over, as the C library does.
+fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
+    passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        Some(Account { name, uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+    })
+}
+
+fn groups(group: &str) -> impl Iterator<Item = Group<'_>> {
+    group.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        let members = fields.next().unwrap_or_default().split(',').collect();
+        Some(Group { name, gid: gid.parse().ok()?, members })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbad line\nann:x:1000:100::/home/ann:/bin/sh\n";
+    const GROUP: &str = "root:x:0:\nusers:x:100:ann\nwheel:x:10:root,ann\naudio:x:29:ann\n";
+
+    fn resolve(user: &str) -> (u32, u32, Vec<u32>) {
+        let user = User::resolve(user, PASSWD, GROUP).unwrap();
+        (user.uid, user.gid, user.additional_gids)
+    }
+
+    #[test]
+    fn a_user_without_a_group_gets_all_of_his_groups() {
+        assert_eq!(resolve("ann"), (1000, 100, vec![10, 29]));
+        assert_eq!(resolve("1000"), (1000, 100, vec![10, 29]));
+        assert_eq!(resolve(""), (0, 0, vec![10]));
+    }
+
+    #[test]
+    fn a_named_group_stands_alone() {
+        assert_eq!(resolve("ann:audio"), (1000, 29, vec![]));
+        assert_eq!(resolve("ann:7"), (1000, 7, vec![]));
+        assert_eq!(resolve(":wheel"), (0, 10, vec![]));
+    }
+
+    #[test]
+    fn numbers_need_no_account_but_names_do() {
+        assert_eq!(resolve("4242"), (4242, 0, vec![]));
+        assert_eq!(resolve("4242:4343"), (4242, 4343, vec![]));
+        assert!(User::resolve("bob", PASSWD, GROUP).is_err());
+        assert!(User::resolve("ann:bobs", PASSWD, GROUP).is_err());
+        assert!(User::resolve("4294967296", PASSWD, GROUP).is_err());
+    }
+}
