@@ -10,6 +10,9 @@ mod print;
 use std::borrow::Cow;
 use std::ffi::CString;
 
+/// The fifo in the state directory at which a created container waits for `start`.
+pub const FIFO: &std::ffi::CStr = c"exec.fifo";
+
 /// Both sides of the making of a container.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -56,10 +59,17 @@ pub enum Opening {
     },
     /// The host's procfs, verified: for writes that a container cannot redirect (CVE-2019-16884, CVE-2025-52881).
     Proc,
+    /// A directory, for a container that shares the caller's mount namespace and so has no tree of its own.
+    Directory {
+        /// A path of the host.
+        path: CString,
+    },
     /// The container's state directory, where the fifo of `start` lies.
     StateDir,
-    /// An anonymous file with the container's state, as the standard input of hooks that the child runs.
+    /// An anonymous file with the container's state: the standard input of hooks.
     HookState,
+    /// An anonymous file for what hooks print, which a failed hook's error quotes.
+    HookOutput,
 }
 
 /// The kinds of namespaces (namespaces(7)).
@@ -160,8 +170,6 @@ pub struct Hook {
     pub env: Vec<CString>,
     /// In milliseconds; `None` waits without end.
     pub timeout: Option<u32>,
-    /// The status that its state shows, as config.md's lifecycle gives it for this kind of hook.
-    pub status: &'static str,
 }
 
 /// How the child is made.
@@ -187,13 +195,17 @@ pub enum Op {
     Cgroup(CString),
     /// (parent) Load a device program and attach it to the cgroup; BPF instructions.
     DeviceProgram(Vec<u64>),
+    /// (parent) Give the cgroup to this user, who may then make others below it.
+    Delegate(u32),
     /// (parent) Open what a slot needs.
     Open(Slot),
     /// (parent) Make the child.
     Clone(Clone),
+    /// (parent) Give hooks that the child runs, and later ones of the parent, a state with this status.
+    HookState(&'static str),
     /// (parent) Write state.json: from here on the container is `created`.
     Save,
-    /// (parent) Write the child's process id, in its own pid namespace's parent, to this file.
+    /// (parent) Write the child's process id to this file.
     PidFile(CString),
 
     /// (both) Write bytes to a file of procfs or cgroupfs, in one call.
@@ -224,6 +236,8 @@ pub enum Op {
     Propagate(u64),
     /// (child) Attach the tree of the root file system, which later steps see as `/`.
     BindRoot(Slot),
+    /// (child) Without a mount namespace: take this directory as the root for later steps.
+    UseRoot(Slot),
     /// (child) Mount a file system.
     Mount {
         /// Its name, as in /proc/filesystems.
@@ -281,8 +295,11 @@ pub enum Op {
     },
     /// (child) Make the attached root the root of this mount namespace and detach the host's.
     Pivot,
-    /// (child) `--no-pivot`: move the attached root over `/` and chroot into it.
-    MoveRoot,
+    /// (child) chroot into the root, after detaching the host's /proc and /sys where the mounts are our own.
+    Chroot {
+        /// Whether this mount namespace is the container's (`--no-pivot`).
+        own_mounts: bool,
+    },
     /// (child) Make a path read-only, with all below it.
     ReadOnly(CString),
     /// (child) Hide a file behind /dev/null, a directory behind an empty one.
@@ -366,8 +383,12 @@ pub struct Problem {
 /// A plan that is being written: planners add steps, and go on after a problem so that `check` can tell all.
 #[derive(Debug, Default)]
 pub struct Draft {
-    /// The steps so far.
+    /// The steps so far; of the parent's, those after the clone.
     pub plan: Plan,
+    /// The parent's steps before the clone.
+    pub prepared: Vec<Step>,
+    /// How the clone is made.
+    pub clone: Clone,
     /// What stands against it; a plan with problems must not be performed.
     pub problems: Vec<Problem>,
     /// What the spec says to warn about.
@@ -375,7 +396,12 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Adds a step of the command.
+    /// Adds a step of the command that comes before the clone.
+    pub fn prepare(&mut self, origin: impl Into<Origin>, op: Op) {
+        self.prepared.push(Step { origin: origin.into(), op });
+    }
+
+    /// Adds a step of the command that comes after the clone.
     pub fn parent(&mut self, origin: impl Into<Origin>, op: Op) {
         self.plan.parent.push(Step { origin: origin.into(), op });
     }
@@ -395,8 +421,17 @@ impl Draft {
     pub fn open(&mut self, origin: impl Into<Origin>, opening: Opening) -> Slot {
         let slot = Slot(self.plan.slots.len());
         self.plan.slots.push(opening);
-        self.parent(origin, Op::Open(slot));
+        self.prepare(origin, Op::Open(slot));
         slot
+    }
+
+    /// The whole plan: what comes before the clone, the clone, what comes after.
+    #[must_use]
+    pub fn finish(mut self) -> Plan {
+        let clone = std::mem::take(&mut self.clone);
+        self.prepare("linux.namespaces", Op::Clone(clone));
+        self.prepared.append(&mut self.plan.parent);
+        Plan { parent: self.prepared, ..self.plan }
     }
 
     /// Notes a mistake.

@@ -1,9 +1,9 @@
 //! The root file system's way from a tree of the host to `/` of the container. Performed by the child; must not
 //! allocate.
 
-use crate::sys::Result;
 use crate::sys::fs;
 use crate::sys::mount::{self, propagation};
+use crate::sys::{Errno, Result};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Sets how mount events travel for all mounts of this namespace's copy of the host's.
@@ -27,9 +27,19 @@ pub fn pivot(tree: impl AsFd) -> Result<()> {
     fs::chdir(c"/")
 }
 
-/// `--no-pivot`, for a host that runs from an initramfs, where pivot_root is impossible.
-pub fn enter(tree: impl AsFd) -> Result<()> {
-    fs::fchdir(tree)?;
+/// Makes the root the root of this process only: without a mount namespace, and for `--no-pivot`, on a host that
+/// runs from an initramfs, where pivot_root is impossible. With `own_mounts`, the host's /proc and /sys, whole as
+/// they are below the new root, are detached first, so that nobody who leaves the chroot finds them.
+pub fn chroot(root: impl AsFd, own_mounts: bool) -> Result<()> {
+    if own_mounts {
+        for place in [c"/proc", c"/sys"] {
+            match mount::detach(place) {
+                Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    fs::fchdir(root)?;
     fs::chroot_here()?;
     fs::chdir(c"/")
 }

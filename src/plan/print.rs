@@ -69,8 +69,10 @@ impl Display for Opening {
             }
             Opening::Namespace { path, kind } => write!(f, "the {} namespace {}", kind.name(), text(path)),
             Opening::Proc => f.write_str("the host's procfs"),
+            Opening::Directory { path } => write!(f, "the directory {}", text(path)),
             Opening::StateDir => f.write_str("the state directory"),
             Opening::HookState => f.write_str("a file for the state that hooks read"),
+            Opening::HookOutput => f.write_str("a file for what hooks print"),
         }
     }
 }
@@ -133,6 +135,11 @@ fn mount(f: &mut Formatter<'_>, fs: &CStr, params: &[Param], attr: Attr, target:
         }
     }
     Ok(())
+}
+
+fn bind(f: &mut Formatter<'_>, tree: &impl Display, attr: Attr, all: Attr, target: &Target) -> fmt::Result {
+    write!(f, "bind {tree} at {target}{attr}")?;
+    if all.is_empty() { Ok(()) } else { write!(f, ", recursively{all}") }
 }
 
 fn clone(f: &mut Formatter<'_>, clone: &Clone) -> fmt::Result {
@@ -203,8 +210,10 @@ impl Display for Op {
             Op::DeviceProgram(program) => {
                 write!(f, "attach a device program of {} instructions", program.len())
             }
+            Op::Delegate(uid) => write!(f, "give the cgroup to user {uid}"),
             Op::Open(slot) => write!(f, "open {slot}"),
             Op::Clone(how) => clone(f, how),
+            Op::HookState(status) => write!(f, "tell hooks the state: {status}"),
             Op::Save => f.write_str("save the state: created"),
             Op::PidFile(path) => write!(f, "write the process id to {}", text(path)),
             Op::Write { at, path, bytes } => write!(f, "write {:?} to {}", content(bytes), file(*at, path)),
@@ -219,11 +228,9 @@ impl Display for Op {
                 write!(f, "make / recursively{}", Attr { propagation: *kind, ..Attr::default() })
             }
             Op::BindRoot(slot) => write!(f, "attach the root file system of {slot}"),
+            Op::UseRoot(slot) => write!(f, "take {slot} as the root"),
             Op::Mount { fs, params, attr, target, .. } => mount(f, fs, params, *attr, target),
-            Op::Attach { slot, attr, all, target } => {
-                write!(f, "bind {slot} at {target}{attr}")?;
-                if all.is_empty() { Ok(()) } else { write!(f, ", recursively{all}") }
-            }
+            Op::Attach { slot, attr, all, target } => bind(f, slot, *attr, *all, target),
             Op::SetAttr { path, attr, recursive } => {
                 write!(
                     f,
@@ -248,7 +255,10 @@ impl Display for Op {
             }
             Op::Link { target, path } => write!(f, "make the link {} -> {}", text(path), text(target)),
             Op::Pivot => f.write_str("pivot_root into the root file system, detach the host's"),
-            Op::MoveRoot => f.write_str("move the root file system over / and chroot into it"),
+            Op::Chroot { own_mounts: true } => {
+                f.write_str("detach the host's /proc and /sys, chroot into the root")
+            }
+            Op::Chroot { own_mounts: false } => f.write_str("chroot into the root"),
             Op::ReadOnly(path) => write!(f, "make {} read-only", text(path)),
             Op::Mask(path) => write!(f, "mask {}", text(path)),
             Op::Hostname(name) => write!(f, "set the hostname {}", text(name)),
@@ -298,8 +308,10 @@ impl Op {
             Op::StateDir => "state-dir",
             Op::Cgroup(_) => "cgroup",
             Op::DeviceProgram(_) => "device-program",
+            Op::Delegate(_) => "delegate",
             Op::Open(_) => "open",
             Op::Clone(_) => "clone",
+            Op::HookState(_) => "hook-state",
             Op::Save => "save",
             Op::PidFile(_) => "pid-file",
             Op::Write { .. } => "write",
@@ -312,6 +324,7 @@ impl Op {
             Op::Keyring(_) => "keyring",
             Op::Propagate(_) => "propagate",
             Op::BindRoot(_) => "bind-root",
+            Op::UseRoot(_) => "use-root",
             Op::Mount { .. } => "mount",
             Op::Attach { .. } => "attach",
             Op::SetAttr { .. } => "set-attr",
@@ -319,7 +332,7 @@ impl Op {
             Op::Node { .. } => "node",
             Op::Link { .. } => "link",
             Op::Pivot => "pivot",
-            Op::MoveRoot => "move-root",
+            Op::Chroot { .. } => "chroot",
             Op::ReadOnly(_) => "read-only",
             Op::Mask(_) => "mask",
             Op::Hostname(_) => "hostname",
@@ -348,9 +361,18 @@ struct Line<'a>(&'a Plan, &'a Step);
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Line(plan, step) = self;
+        let slot = |slot: &Slot| plan.slots.get(slot.0);
         match &step.op {
-            Op::Open(slot) => match plan.slots.get(slot.0) {
-                Some(opening) => write!(f, "open {opening} as {slot}"),
+            Op::Open(number) => match slot(number) {
+                Some(opening) => write!(f, "open {opening} as {number}"),
+                None => write!(f, "{}", step.op),
+            },
+            Op::Attach { slot: number, attr, all, target } => match slot(number) {
+                Some(opening) => bind(f, opening, *attr, *all, target),
+                None => write!(f, "{}", step.op),
+            },
+            Op::Setns(number, _) | Op::BindRoot(number) | Op::UseRoot(number) => match slot(number) {
+                Some(opening) => write!(f, "{}: {opening}", step.op),
                 None => write!(f, "{}", step.op),
             },
             op => write!(f, "{op}"),

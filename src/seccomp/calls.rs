@@ -38,7 +38,7 @@ pub fn line(calls: &[Call], machine: &Machine, abi: &Abi, default: u32, tail: &m
     for call in calls {
         if let Some(number) = call.numbers.and_then(|numbers| Machine::number(numbers, abi)) {
             newest = newest.max(Some(number).filter(|&number| number <= abi.last));
-            rules.extend(call.rules.iter().map(|&(place, rule)| (number, place, Cow::Borrowed(rule))));
+            rules.extend(call.rules.iter().map(|&(place, rule)| (number, place, narrowed(rule, abi.wide))));
         }
         if abi.multiplexed {
             rules.extend(multiplexed(call, machine, abi, default));
@@ -64,6 +64,24 @@ pub fn line(calls: &[Call], machine: &Machine, abi: &Abi, default: u32, tail: &m
         targets.extend(rules.first().map(|rule| (rule.0, target)));
     }
     cut(abi, &targets, newest.filter(|_| refuses(default)), Target::Return(default))
+}
+
+/// The rule as an ABI sees it: where arguments are 32 bits wide, the upper half of a value does not count either. A
+/// profile may have -1 as 64 bits.
+fn narrowed(rule: &Rule, wide: bool) -> Cow<'_, Rule> {
+    if wide || rule.conditions.is_empty() {
+        return Cow::Borrowed(rule);
+    }
+    let bits = u64::from(u32::MAX);
+    let conditions = rule.conditions.iter().map(|condition| Condition {
+        value: condition.value & bits,
+        mask: condition.mask & bits,
+        ..*condition
+    });
+    Cow::Owned(Rule {
+        action: rule.action,
+        conditions: conditions.filter(|condition| condition.mask != 0).collect(),
+    })
 }
 
 /// Whether an action keeps a call from being made. A tracer is expected to know what to do with new calls.

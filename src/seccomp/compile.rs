@@ -59,9 +59,9 @@ pub struct Condition {
     pub arg: u32,
     /// How it is compared.
     pub op: Operator,
-    /// With what; for [`Operator::Masked`], what must remain.
+    /// With what; for [`Operator::Masked`], what must remain, with no bit outside the mask.
     pub value: u64,
-    /// The bits that [`Operator::Masked`] looks at.
+    /// The bits that [`Operator::Masked`] looks at; all for the others.
     pub mask: u64,
 }
 
@@ -126,7 +126,7 @@ impl Tail {
     }
 
     /// Puts in front the test of a call's arguments: the first rule that fits says what is done. With `wide`, all 64
-    /// bits of an argument count, else the lower 32, also of the values in the rules.
+    /// bits of an argument count, else the lower 32, and values must be below 2^32.
     pub fn rules(&mut self, rules: &[&Rule], wide: bool, otherwise: Target) -> Target {
         let mut next = otherwise;
         let mut rest = rules;
@@ -139,7 +139,7 @@ impl Tail {
                 let mut line = vec![(0, next)];
                 for rule in run.iter().rev() {
                     rule.conditions.iter().for_each(|condition| {
-                        condition.paint(&mut line, wide, Target::Return(rule.action));
+                        condition.paint(&mut line, Target::Return(rule.action));
                     });
                 }
                 next = self.argument(arg, wide, &line);
@@ -158,7 +158,7 @@ impl Tail {
             return self.masked(condition, wide, yes, no);
         }
         let mut line = vec![(0, no)];
-        condition.paint(&mut line, wide, yes);
+        condition.paint(&mut line, yes);
         self.argument(condition.arg, wide, &line)
     }
 
@@ -170,8 +170,6 @@ impl Tail {
         ];
         let mut next = yes;
         for &(offset, mask, value) in words.iter().skip(usize::from(!wide)) {
-            // As in libseccomp, bits of the value outside the mask do not matter.
-            let value = value & mask;
             if mask == 0 || next == no {
                 continue;
             }
@@ -193,7 +191,8 @@ impl Tail {
     fn argument(&mut self, arg: u32, wide: bool, line: &[(u64, Target)]) -> Target {
         let offset = ARGS + 8 * arg;
         if !wide {
-            return self.word(offset, line.iter().map(|&(start, target)| (low(start), target)).collect());
+            let line = line.iter().take_while(|interval| high(interval.0) == 0);
+            return self.word(offset, line.map(|&(start, target)| (low(start), target)).collect());
         }
         let mut highs = Line::new();
         let mut before = Target::Return(0);
@@ -316,36 +315,32 @@ impl Rule {
 
 impl Condition {
     /// Leads the values that meet the condition to the target.
-    fn paint(&self, line: &mut Line<u64>, wide: bool, target: Target) {
-        let most = if wide { u64::MAX } else { u64::from(u32::MAX) };
-        let value = self.value & most;
-        let below = value.checked_sub(1).map(|end| (0, end));
-        let above = (value < most).then(|| (value + 1, most));
+    fn paint(&self, line: &mut Line<u64>, target: Target) {
+        let value = self.value;
+        let below = value.checked_sub(1).map(|last| (0, last));
+        let above = value.checked_add(1).map(|first| (first, u64::MAX));
         let (one, other) = match self.op {
             Operator::NotEqual => (below, above),
             Operator::Less => (below, None),
             Operator::LessOrEqual => (Some((0, value)), None),
             Operator::Equal | Operator::Masked => (Some((value, value)), None),
-            Operator::GreaterOrEqual => (Some((value, most)), None),
+            Operator::GreaterOrEqual => (Some((value, u64::MAX)), None),
             Operator::Greater => (None, above),
         };
         for (first, last) in one.into_iter().chain(other) {
-            paint(line, first, last, most, target);
+            paint(line, first, last, target);
         }
     }
 }
 
-/// Leads the values from `first` to `last` to the target; `most` is the end of the line.
-fn paint(line: &mut Line<u64>, first: u64, last: u64, most: u64, target: Target) {
+/// Leads the values from `first` to `last` to the target.
+fn paint(line: &mut Line<u64>, first: u64, last: u64, target: Target) {
     let begin = line.partition_point(|interval| interval.0 < first);
     let end = line.partition_point(|interval| interval.0 <= last);
-    // What follows the painted part stays what it was.
-    let follows = last < most && line.get(end).is_none_or(|interval| interval.0 != last + 1);
-    let after = end
-        .checked_sub(1)
-        .and_then(|index| line.get(index))
-        .filter(|_| follows)
-        .map(|interval| (last + 1, interval.1));
+    // What comes after the painted part stays what it was.
+    let next = last.checked_add(1).filter(|next| line.get(end).is_none_or(|interval| interval.0 != *next));
+    let before = end.checked_sub(1).and_then(|index| line.get(index));
+    let after = next.zip(before).map(|(next, before)| (next, before.1));
     line.splice(begin..end, [(first, target)].into_iter().chain(after));
 }
 

@@ -240,11 +240,15 @@ fn alternatives(mut conditions: Vec<Condition>) -> Vec<Vec<Condition>> {
         seen |= bit;
         twice
     });
-    if twice {
-        return conditions.into_iter().map(|condition| vec![condition]).collect();
-    }
-    conditions.sort_unstable_by_key(|condition| condition.arg);
-    vec![conditions]
+    conditions.sort_by_key(|condition| condition.arg);
+    let mut rules: Vec<_> = if twice {
+        conditions.into_iter().map(|condition| vec![condition]).collect()
+    } else {
+        vec![conditions]
+    };
+    // A mask without a bit lets everything through.
+    rules.iter_mut().for_each(|conditions| conditions.retain(|condition| condition.mask != 0));
+    rules
 }
 
 /// The value of an action and its data. Problems are told with the property, `action` or `errnoRet`.

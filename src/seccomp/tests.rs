@@ -4,6 +4,7 @@
 //! with what runc uses.
 
 mod bpf;
+mod libseccomp;
 mod model;
 mod overlap;
 mod random;

@@ -8,7 +8,8 @@ record! {
         #[serde(borrow)] pub default_action: Text<'a>,
         pub default_errno_ret: Option<u32>,
         #[serde(borrow)] pub architectures: List<Text<'a>>,
-        #[serde(borrow)] pub flags: List<Text<'a>>,
+        /// An absent list is not an empty one: without it, a runtime may choose.
+        #[serde(borrow)] pub flags: Option<List<Text<'a>>>,
         #[serde(borrow)] pub listener_path: Text<'a>,
         #[serde(borrow)] pub listener_metadata: Text<'a>,
         #[serde(borrow)] pub syscalls: List<Syscall<'a>>,

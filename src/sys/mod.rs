@@ -13,6 +13,7 @@
     reason = "the kernel's ABI reuses one register for descriptors, lengths and negative errors"
 )]
 
+pub mod alloc;
 pub mod bpf;
 pub mod cred;
 pub mod fs;

@@ -156,6 +156,11 @@ pub fn pivot_root_here() -> Result<()> {
 
 /// Detaches what is mounted on the working directory, with all below it (umount2(2), `MNT_DETACH`).
 pub fn detach_here() -> Result<()> {
-    // SAFETY: the path is a constant with a NUL.
-    check(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) }.into()).map(drop)
+    detach(c".")
+}
+
+/// Detaches what is mounted on `path`, with all below it; a final link is not followed (umount2(2)).
+pub fn detach(path: &CStr) -> Result<()> {
+    // SAFETY: `path` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) }.into()).map(drop)
 }

@@ -6,7 +6,8 @@ use super::fs::own;
 use super::{Errno, Result, check};
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// `CLONE_*` as clone3(2) takes them; the namespace flags are those of namespaces(7).
 pub mod clone {
@@ -36,7 +37,7 @@ pub enum Side {
 /// directory for `INTO_CGROUP`. Memory is not shared: `VM` must not be among the flags ([`vfork_call`] is for that).
 ///
 /// The calling process must have a single thread, for the child has only that one and no lock will be released.
-pub fn clone3(flags: u64, exit_signal: i32, cgroup: Option<&OwnedFd>) -> Result<Side> {
+pub fn clone3(flags: u64, exit_signal: i32, cgroup: Option<BorrowedFd>) -> Result<Side> {
     let mut pidfd: i32 = -1;
     // SAFETY: clone_args is a plain kernel structure for which all zeroes is a valid value.
     let mut args: libc::clone_args = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -102,24 +103,35 @@ pub fn now_ms() -> i64 {
     time.tv_sec * 1000 + time.tv_nsec / 1_000_000
 }
 
+/// An argument list or environment as execve(2) takes it: pointers to C strings, and a null pointer.
+#[derive(Debug)]
+pub struct Vector<'a> {
+    pointers: Vec<*const c_char>,
+    strings: core::marker::PhantomData<&'a [CString]>,
+}
+
+impl<'a> Vector<'a> {
+    /// Points into the strings, which cannot change while this lives. Allocates: to be called before the clone.
+    #[must_use]
+    pub fn new(strings: &'a [CString]) -> Vector<'a> {
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain([core::ptr::null()]).collect();
+        Vector { pointers, strings: core::marker::PhantomData }
+    }
+}
+
 /// Becomes another program (execve(2)); comes back only with an error.
-///
-/// # Safety
-/// `argv` and `envp` must be arrays of pointers to C strings, each ended by a null pointer, alive until the call.
-pub unsafe fn execve(path: &CStr, argv: *const *const c_char, envp: *const *const c_char) -> Errno {
-    // SAFETY: as demanded of the caller.
-    unsafe { libc::execve(path.as_ptr(), argv, envp) };
+pub fn execve(path: &CStr, args: &Vector, env: &Vector) -> Errno {
+    // SAFETY: a `Vector` is an array of pointers to living C strings that ends with a null pointer.
+    unsafe { libc::execve(path.as_ptr(), args.pointers.as_ptr(), env.pointers.as_ptr()) };
     Errno::last()
 }
 
 /// Becomes the program behind a descriptor (execveat(2)); comes back only with an error.
-///
-/// # Safety
-/// As for [`execve`].
-pub unsafe fn execve_fd(fd: impl AsFd, argv: *const *const c_char, envp: *const *const c_char) -> Errno {
+pub fn execve_fd(fd: impl AsFd, args: &Vector, env: &Vector) -> Errno {
     let (fd, empty) = (fd.as_fd().as_raw_fd(), c"".as_ptr());
-    // SAFETY: as demanded of the caller; the path is a constant with a NUL.
-    unsafe { libc::syscall(libc::SYS_execveat, fd, empty, argv, envp, libc::AT_EMPTY_PATH) };
+    let (args, env) = (args.pointers.as_ptr(), env.pointers.as_ptr());
+    // SAFETY: as for [`execve`]; the path is a constant with a NUL.
+    unsafe { libc::syscall(libc::SYS_execveat, fd, empty, args, env, libc::AT_EMPTY_PATH) };
     Errno::last()
 }
 
@@ -197,10 +209,31 @@ pub fn close_from(first: u32) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
 }
 
-/// Makes `fd` also be descriptor `number`, without close-on-exec (dup3(2)).
+/// Makes `fd` also be descriptor `number`, which stays open over execve (dup2(2)).
 pub fn dup_to(fd: impl AsFd, number: i32) -> Result<()> {
     // SAFETY: callers pass 0, 1 or 2, which no `OwnedFd` owns.
     check(unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) }.into()).map(drop)
+}
+
+/// Makes `fd` also be descriptor `number`, close-on-exec, closing what had that number (dup3(2)).
+///
+/// Only for a process that is about to call execve: no owner of the old descriptor may use or drop it afterwards.
+pub fn move_to(fd: impl AsFd, number: i32) -> Result<()> {
+    // SAFETY: the caller's next step is execve or _exit, so the old owner of `number` is never used or dropped.
+    check(unsafe { libc::dup3(fd.as_fd().as_raw_fd(), number, libc::O_CLOEXEC) }.into()).map(drop)
+}
+
+/// Takes over the descriptor that [`move_to`] made.
+#[must_use]
+pub fn adopt(number: i32) -> OwnedFd {
+    own(number.into())
+}
+
+/// Standard input, output or error, by number.
+#[must_use]
+pub fn standard(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: callers pass 0, 1 or 2, which stay open as long as the process lives.
+    unsafe { BorrowedFd::borrow_raw(number) }
 }
 
 /// Installs a system call filter for this thread (seccomp(2), SECCOMP_SET_MODE_FILTER). `program` has one
@@ -214,4 +247,20 @@ pub fn install_filter(program: &[u64], flags: u32) -> Result<i32> {
     let mode = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: `filter` points to `len` instructions of eight bytes, which the kernel only reads and verifies.
     check(unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const filter) }).map(|n| n as i32)
+}
+
+/// The `CLONE_NEW*` flag of the kind of namespace behind a descriptor (ioctl_ns(2), NS_GET_NSTYPE); ENOTTY if it is no
+/// namespace.
+pub fn namespace_kind(namespace: impl AsFd) -> Result<i32> {
+    const NS_GET_NSTYPE: u32 = 0xb703;
+    // SAFETY: this request takes no argument.
+    check(unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_NSTYPE as _) }.into())
+        .map(|kind| kind as i32)
+}
+
+/// Whether a descriptor of this number is open (fcntl(2), F_GETFD).
+#[must_use]
+pub fn is_open(number: u32) -> bool {
+    // SAFETY: no memory is passed, and nothing changes.
+    unsafe { libc::fcntl(number as i32, libc::F_GETFD) >= 0 }
 }

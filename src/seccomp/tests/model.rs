@@ -16,7 +16,7 @@ pub fn answers(seccomp: &Seccomp, machine: &Machine, data: &Data) -> Vec<u32> {
     }
     let direct = named(seccomp).filter(|(_, name)| number(machine, name, abi) == Some(data.nr));
     let direct: Vec<_> = direct.map(|(syscall, _)| syscall).collect();
-    if let Some(all) = direct.iter().find(|syscall| syscall.args.is_empty()) {
+    if let Some(all) = direct.iter().find(|syscall| always(&syscall.args, abi.wide)) {
         return vec![action(all)];
     }
     let mut fitting: Vec<u32> = direct
@@ -25,7 +25,7 @@ pub fn answers(seccomp: &Seccomp, machine: &Machine, data: &Data) -> Vec<u32> {
         .map(|syscall| action(syscall))
         .collect();
     for (syscall, name) in named(seccomp).filter(|(_, name)| multiplexed(machine, name, abi, data)) {
-        let all = named(seccomp).find(|(other, same)| same == &name && other.args.is_empty());
+        let all = named(seccomp).find(|(other, same)| same == &name && always(&other.args, true));
         match all {
             Some((all, _)) => fitting.push(action(all)),
             None if precedence(action(syscall)) < precedence(default) => fitting.push(action(syscall)),
@@ -52,7 +52,8 @@ pub fn beyond(seccomp: &Seccomp, machine: &Machine, abi: &Abi, nr: u32) -> bool 
     let names = seccomp.syscalls.iter().flat_map(|syscall| syscall.names.iter());
     let direct = names.filter_map(|name| number(machine, name, abi));
     let multiplexers = named(seccomp).filter_map(|(syscall, name)| {
-        let counts = syscall.args.is_empty() || precedence(action(syscall)) < precedence(default(seccomp));
+        let counts =
+            always(&syscall.args, true) || precedence(action(syscall)) < precedence(default(seccomp));
         multiplexer(name)
             .filter(|_| abi.multiplexed && counts)
             .and_then(|(name, _)| number(machine, name, abi))
@@ -79,6 +80,18 @@ fn multiplexed(machine: &Machine, name: &str, abi: &Abi, data: &Data) -> bool {
     })
 }
 
+/// Whether a rule has no condition, or only such as look at no bit of the argument.
+fn always(args: &[Arg], wide: bool) -> bool {
+    let most = if wide { u64::MAX } else { 0xffff_ffff };
+    let always = |arg: &Arg| &*arg.op == "SCMP_CMP_MASKED_EQ" && arg.value & most == 0;
+    if twice(args) { args.iter().any(always) } else { args.iter().all(always) }
+}
+
+/// Whether two conditions look at one argument: then each one is a rule of its own.
+pub fn twice(args: &[Arg]) -> bool {
+    (0..6).any(|index| args.iter().filter(|arg| arg.index == index).count() > 1)
+}
+
 fn fits(args: &[Arg], wide: bool, data: &Data) -> bool {
     let fit = |arg: &Arg| {
         let most = if wide { u64::MAX } else { 0xffff_ffff };
@@ -95,8 +108,7 @@ fn fits(args: &[Arg], wide: bool, data: &Data) -> bool {
             op => panic!("{op}"),
         }
     };
-    let twice = (0..6).any(|index| args.iter().filter(|arg| arg.index == index).count() > 1);
-    if twice { args.iter().any(fit) } else { args.iter().all(fit) }
+    if twice(args) { args.iter().any(fit) } else { args.iter().all(fit) }
 }
 
 pub fn default(seccomp: &Seccomp) -> u32 {

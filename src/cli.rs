@@ -1,0 +1,174 @@
+//! The command line: one definition for parsing, help, man pages and completions.
+//!
+//! Flags are runc's, which engines send (opencontainers/runc, man/; containerd/go-runc). Only the command that is
+//! called gets its arguments built: the whole tree costs several times what the container's state does.
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Every command and what it is for.
+pub const COMMANDS: [(&str, &str); 9] = [
+    ("check", "Report all problems of a bundle, without running it"),
+    ("create", "Create a container, which waits for start"),
+    ("delete", "Delete a stopped container"),
+    ("kill", "Send a signal to a container"),
+    ("plan", "Print what create would do, step by step"),
+    ("run", "Create and start a container, wait for its end, delete it"),
+    ("spec", "Write a config.json to start from"),
+    ("start", "Start a created container"),
+    ("state", "Print a container's state as JSON"),
+];
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).value_name(value).value_parser(value_parser!(PathBuf))
+}
+
+fn id() -> Arg {
+    Arg::new("ID").required(true).help("The container's name: letters, digits and _+-. only")
+}
+
+fn bundle() -> Arg {
+    path("bundle", "DIR", "The bundle: a directory with config.json [default: .]").short('b')
+}
+
+/// What create and run have in common.
+fn create_args(command: Command) -> Command {
+    command
+        .arg(bundle())
+        .arg(path("console-socket", "PATH", "A socket that the terminal is sent to"))
+        .arg(path("pidfd-socket", "PATH", "A socket that a pidfd of the process is sent to"))
+        .arg(path("pid-file", "FILE", "Write the process id to this file"))
+        .arg(flag("no-pivot", "chroot instead of pivot_root, for a root on a ramdisk"))
+        .arg(flag("no-new-keyring", "Keep the caller's session keyring"))
+        .arg(flag("no-subreaper", "Do not become the reaper of the container's orphans"))
+        .arg(
+            Arg::new("preserve-fds")
+                .long("preserve-fds")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(0..1024))
+                .default_value("0")
+                .help("Pass descriptors 3 to 2+N on to the program"),
+        )
+        .arg(id())
+}
+
+/// One command with its arguments.
+#[must_use]
+pub fn command(name: &'static str, about: &'static str) -> Command {
+    let command = Command::new(name).about(about);
+    match name {
+        "check" => command.arg(bundle()),
+        "create" => create_args(command).arg(flag("detach", "Accepted: create never waits").short('d')),
+        "delete" => command
+            .arg(flag("force", "Kill it first, and do not mind if it does not exist").short('f'))
+            .arg(id()),
+        "kill" => command
+            .arg(flag("all", "Signal every process of the container").short('a'))
+            .arg(id())
+            .arg(Arg::new("SIGNAL").default_value("TERM").help("A name with or without SIG, or a number")),
+        "plan" => create_args(command)
+            .mut_arg("ID", |arg| arg.required(false).default_value("ID"))
+            .arg(flag("json", "Print JSON")),
+        "run" => create_args(command)
+            .arg(flag("detach", "Do not wait for the container's end").short('d'))
+            .arg(flag("keep", "Do not delete the container when it has ended")),
+        "spec" => command
+            .arg(path("bundle", "DIR", "Where to write config.json [default: .]").short('b'))
+            .arg(flag("rootless", "For a container without root's help")),
+        _ => command.arg(id()),
+    }
+}
+
+/// The program with its global options; with arguments for the command `wanted`, for all if `None`.
+#[must_use]
+pub fn casque(wanted: Option<&str>) -> Command {
+    let mut casque = Command::new("casque")
+        .about("An OCI runtime: it reads a bundle's config.json and makes the container that it describes")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(path("root", "DIR", "Where states are kept [default: /run/casque, or $XDG_RUNTIME_DIR/casque]"))
+        .arg(path("log", "FILE", "Add errors and warnings to this file"))
+        .arg(
+            Arg::new("log-format")
+                .long("log-format")
+                .value_name("FORMAT")
+                .value_parser(["text", "json"])
+                .default_value("text")
+                .help("How log lines are written"),
+        )
+        .arg(flag("debug", "Tell more"))
+        .arg(flag("systemd-cgroup", "Have systemd make the cgroup (not supported yet)"))
+        .arg(Arg::new("rootless").long("rootless").value_name("BOOL").help("Accepted: it is found out"))
+        .arg(
+            Arg::new("version")
+                .long("version")
+                .short('v')
+                .action(ArgAction::SetTrue)
+                .help("Print the version"),
+        );
+    for (name, about) in COMMANDS {
+        let with_arguments = wanted.is_none_or(|wanted| wanted == name);
+        casque = casque.subcommand(if with_arguments {
+            command(name, about)
+        } else {
+            Command::new(name).about(about)
+        });
+    }
+    casque
+}
+
+/// Parses the words of the command line, the program's name first.
+pub fn parse(words: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
+    let wanted = words
+        .iter()
+        .skip(1)
+        .find_map(|word| COMMANDS.iter().map(|(name, _)| *name).find(|name| word.to_str() == Some(*name)));
+    // Engines that pass Go's spelling (containerd/go-runc, restore) mean the long option.
+    let words =
+        words.into_iter().map(|word| if word == "-no-subreaper" { "--no-subreaper".into() } else { word });
+    casque(Some(wanted.unwrap_or(""))).try_get_matches_from(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> ArgMatches {
+        parse(line.split(' ').map(OsString::from).collect()).unwrap()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        casque(None).debug_assert();
+    }
+
+    #[test]
+    fn what_engines_send_is_understood() {
+        // engine-contract: go-runc, conmon, CRI-O, buildah.
+        for line in [
+            "casque --root /r --debug --log /l --log-format json create --bundle /b --pid-file /p --no-pivot \
+             --no-new-keyring --detach --preserve-fds 2 id",
+            "casque --root=/r create --bundle /b --pid-file /p -no-subreaper id",
+            "casque kill --all id 9",
+            "casque kill id",
+            "casque delete --force id",
+            "casque --rootless=true state id",
+            "casque run --bundle /b --keep id",
+            "casque start id",
+        ] {
+            let words = line.split_whitespace().map(OsString::from).collect();
+            assert!(parse(words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_container_may_be_named_as_a_command() {
+        let matches = parsed("casque start run");
+        assert_eq!(matches.subcommand().unwrap().1.get_one::<String>("ID").unwrap(), "run");
+    }
+}

@@ -1,0 +1,292 @@
+//! The commands. This file has what they share: the global options, the exit code, and the way from a bundle to a plan.
+
+mod check;
+mod create;
+mod delete;
+mod kill;
+mod plan;
+mod run;
+mod spec;
+mod start;
+mod state;
+
+use crate::cgroupv2::{self, Mode, Mount};
+use crate::error::At;
+use crate::host::{Host, KERNEL_FLOOR};
+use crate::log::{Format, Log};
+use crate::plan::{Draft, Plan};
+use crate::process::create::{Request, plan as plan_create};
+use crate::process::parent::{self, Created, Job};
+use crate::spec::Spec;
+use crate::state::{CgroupPath, Container};
+use crate::sys::{fs, process};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ArgMatches;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The global options.
+#[derive(Debug)]
+pub struct Globals {
+    /// `--root`
+    pub root: PathBuf,
+    /// `--log`, `--log-format`, `--debug`
+    pub log: Log,
+}
+
+/// Runs the command of a command line: 0, 1 after an error, 2 for a command line that makes no sense, or the
+/// container's exit status (`run`).
+#[must_use]
+pub fn main(words: Vec<OsString>) -> ExitCode {
+    let matches = match crate::cli::parse(words) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let log = Log {
+        file: matches.get_one::<PathBuf>("log").cloned(),
+        format: match matches.get_one::<String>("log-format").map(String::as_str) {
+            Some("json") => Format::Json,
+            _ => Format::Text,
+        },
+        debug: matches.get_flag("debug"),
+    };
+    match dispatch(&matches, &log) {
+        Ok(code) => code,
+        Err(error) => {
+            log.error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(matches: &ArgMatches, log: &Log) -> Result<ExitCode> {
+    if matches.get_flag("systemd-cgroup") {
+        bail!("--systemd-cgroup: is not supported yet");
+    }
+    let root = matches.get_one::<PathBuf>("root").cloned().unwrap_or_else(default_root);
+    let globals = Globals { root, log: log.clone() };
+    match matches.subcommand() {
+        Some(("check", args)) => check::main(args),
+        Some(("create", args)) => create::main(&globals, args),
+        Some(("delete", args)) => delete::main(&globals, args),
+        Some(("kill", args)) => kill::main(&globals, args),
+        Some(("plan", args)) => plan::main(&globals, args),
+        Some(("run", args)) => run::main(&globals, args),
+        Some(("spec", args)) => spec::main(args),
+        Some(("start", args)) => start::main(&globals, args),
+        Some(("state", args)) => state::main(&globals, args),
+        _ => bail!("no command"),
+    }
+}
+
+/// Help goes to stdout, a mistake to stderr with exit status 2. `--version` comes here too, for it needs no command.
+fn usage(error: &clap::Error) -> ExitCode {
+    let asked = std::env::args_os().nth(1).is_some_and(|word| word == "--version" || word == "-v");
+    if asked {
+        print_version();
+        return ExitCode::SUCCESS;
+    }
+    // Nobody is left who could be told if stderr is closed.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// `NAME version X` and lines with colons: the form that go-runc and Docker parse.
+#[allow(clippy::print_stdout, reason = "the command's output")]
+fn print_version() {
+    println!("casque version {}", env!("CARGO_PKG_VERSION"));
+    println!("commit: {}", option_env!("CASQUE_COMMIT").unwrap_or("unknown"));
+    println!("spec: {SPEC_VERSION}");
+}
+
+/// The newest version of the runtime-spec that casque follows.
+pub const SPEC_VERSION: &str = "1.3.0";
+
+/// As runc: /run for root, the user's runtime directory for others.
+fn default_root() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) if crate::sys::cred::euid() != 0 => PathBuf::from(dir).join("casque"),
+        _ => PathBuf::from("/run/casque"),
+    }
+}
+
+/// The ID of the command line.
+fn id(args: &ArgMatches) -> &str {
+    args.get_one::<String>("ID").map_or("", String::as_str)
+}
+
+/// A bundle that was read: the text of its config.json, and what the command line says.
+pub struct Bundle {
+    /// config.json
+    pub config: Vec<u8>,
+    /// The command line's part.
+    pub request: Request,
+    /// cgroup2, for making the container's cgroup.
+    pub cgroups: Option<Mount>,
+}
+
+/// An absolute form of a path of the command line, without looking at the file system.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{}: no working directory", path.display()))
+}
+
+fn utf8(path: PathBuf, option: &str) -> Result<String> {
+    path.into_os_string().into_string().map_err(|path| anyhow!("{option}: {path:?} is not UTF-8"))
+}
+
+impl Bundle {
+    /// Reads `--bundle` and the options of create and run.
+    pub fn read(args: &ArgMatches, start: bool) -> Result<Bundle> {
+        let dir = args.get_one::<PathBuf>("bundle").cloned().unwrap_or_else(|| PathBuf::from("."));
+        let dir = absolute(&dir)?;
+        let file = dir.join("config.json");
+        let config = std::fs::read(&file).at("--bundle", format!("read {}", file.display()))?;
+        for option in ["console-socket", "pidfd-socket"] {
+            if args.try_get_one::<PathBuf>(option).ok().flatten().is_some() {
+                bail!("--{option}: is not supported yet");
+            }
+        }
+        let option = |name| args.try_get_one::<PathBuf>(name).ok().flatten();
+        let set = |name| args.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
+        let pid_file = option("pid-file").map(|path| absolute(path)).transpose()?;
+        let pid_file = pid_file.map(|path| CString::new(path.as_os_str().as_bytes())).transpose()?;
+        let request = Request {
+            id: args.try_get_one::<String>("ID").ok().flatten().cloned().unwrap_or_default(),
+            bundle: utf8(dir, "--bundle")?,
+            pid_file,
+            no_pivot: set("no-pivot"),
+            no_new_keyring: set("no-new-keyring"),
+            preserve_fds: args.try_get_one::<u32>("preserve-fds").ok().flatten().copied().unwrap_or(0),
+            start,
+            cgroup: None,
+        };
+        Ok(Bundle { config, request, cgroups: None })
+    }
+
+    /// The configuration, typed.
+    pub fn spec(config: &[u8]) -> Result<Spec<'_>> {
+        crate::spec::load(config).map_err(|text| anyhow!("config.json: {text}"))
+    }
+
+    /// Settles where the container's cgroup will be.
+    pub fn find_cgroup(&mut self, spec: &Spec) -> Result<()> {
+        let mount = Mount::find().at("linux.cgroupsPath", "")?;
+        let asked = &*spec.linux.cgroups_path;
+        let own = if asked.starts_with('/') {
+            String::new()
+        } else {
+            cgroupv2::path::of("self").at("linux.cgroupsPath", "")?
+        };
+        let path = cgroupv2::path::resolve(asked, &self.request.id, &own)
+            .map_err(|text| anyhow!("linux.cgroupsPath: {text}"))?;
+        self.request.cgroup = Some((path, mount.controllers().at("linux.resources", "")?));
+        self.cgroups = Some(mount);
+        Ok(())
+    }
+
+    /// The plan as a draft, with all problems in it.
+    pub fn draft(&self, spec: &Spec) -> Result<Draft> {
+        let host = Host::read(spec).at("host", "read the facts of this machine")?;
+        if host.kernel < KERNEL_FLOOR {
+            let ((major, minor), (floor, rest)) = (host.kernel, KERNEL_FLOOR);
+            bail!("host: Linux {major}.{minor} is too old: casque needs {floor}.{rest}");
+        }
+        Ok(plan_create(&self.request, spec, &host))
+    }
+
+    /// container.json
+    fn container(&self, spec: &Spec) -> Container {
+        let rootfs = spec.root.as_ref().map_or("", |root| &*root.path);
+        let text = |text: &crate::spec::Text| text.to_string();
+        Container {
+            oci_version: text(&spec.oci_version),
+            id: self.request.id.clone(),
+            bundle: self.request.bundle.clone(),
+            rootfs: crate::mounts::in_bundle(&self.request.bundle, rootfs),
+            annotations: spec.annotations.iter().map(|(key, value)| (text(key), text(value))).collect(),
+            cgroup: self.cgroups.as_ref().zip(self.request.cgroup.as_ref()).map(|(mount, (path, _))| {
+                CgroupPath {
+                    mount: mount.dir.to_string_lossy().into_owned(),
+                    hybrid: mount.mode == Mode::Hybrid,
+                    path: path.clone(),
+                }
+            }),
+            own_pids: spec.linux.namespaces.iter().any(|n| &*n.kind == "pid" && n.path.is_empty()),
+        }
+    }
+}
+
+/// One line for the first problem; `check` tells them all.
+fn refuse(draft: &Draft) -> Result<()> {
+    match draft.problems.as_slice() {
+        [] => Ok(()),
+        [only] => bail!("{}: {}", only.origin, only.text),
+        [first, rest @ ..] => {
+            bail!(
+                "{}: {} (and {} more problems: casque check tells all)",
+                first.origin,
+                first.text,
+                rest.len()
+            )
+        }
+    }
+}
+
+/// The top of create and run: read, plan, perform; then `after` with the created container.
+fn make<T>(
+    globals: &Globals,
+    args: &ArgMatches,
+    start: bool,
+    after: impl FnOnce(&Job, Created, &Spec) -> Result<T>,
+) -> Result<T> {
+    crate::state::check_id(id(args))?;
+    let mut bundle = Bundle::read(args, start)?;
+    claim_descriptors(bundle.request.preserve_fds)?;
+    let config = std::mem::take(&mut bundle.config);
+    let spec = Bundle::spec(&config)?;
+    bundle.find_cgroup(&spec)?;
+    let draft = bundle.draft(&spec)?;
+    refuse(&draft)?;
+    let warnings: Vec<String> = draft.warnings.iter().map(|w| format!("{}: {}", w.origin, w.text)).collect();
+    let plan: Plan = draft.finish();
+    let container = bundle.container(&spec);
+    let cgroups =
+        bundle.cgroups.as_ref().zip(bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers));
+    let job = Job {
+        request: &bundle.request,
+        plan: &plan,
+        root: &globals.root,
+        container: &container,
+        config: &config,
+        cgroups,
+    };
+    let created = parent::perform(&job)?;
+    // Not before: a failing command must say one thing only.
+    for warning in &warnings {
+        globals.log.warning(warning);
+    }
+    after(&job, created, &spec)
+}
+
+/// Descriptors that the caller has left open are not the container's, but those that it says (CVE-2024-21626).
+fn claim_descriptors(preserve: u32) -> Result<()> {
+    for number in 3..3 + preserve {
+        if !process::is_open(number) {
+            bail!("--preserve-fds: descriptor {number} is not open");
+        }
+    }
+    Ok(process::cloexec_from(3 + preserve)
+        .at("--preserve-fds", "set close-on-exec on all other descriptors")?)
+}
+
+/// Writes a command's output to stdout; a reader that has gone is an error as any other.
+fn print(bytes: &[u8]) -> Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = fs::write(process::standard(1), rest).at("stdout", "write")?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `check`: all problems of a bundle at once, against the spec and this kernel; nothing is made.
+
+use super::{Bundle, print};
+use crate::plan::{Draft, Op, Opening, Plan, Problem};
+use anyhow::Result;
+use clap::ArgMatches;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs the command: exit status 1 if there is a problem, 0 if there are none or warnings only.
+pub fn main(args: &ArgMatches) -> Result<ExitCode> {
+    let mut bundle = Bundle::read(args, false)?;
+    "check".clone_into(&mut bundle.request.id);
+    let config = std::mem::take(&mut bundle.config);
+    let spec = Bundle::spec(&config)?;
+    let mut problems = Vec::new();
+    if let Err(error) = bundle.find_cgroup(&spec) {
+        problems.push(format!("{error:#}"));
+    }
+    let mut draft = bundle.draft(&spec)?;
+    problems.extend(std::mem::take(&mut draft.problems).iter().map(line));
+    let warnings: Vec<String> = std::mem::take(&mut draft.warnings).iter().map(line).collect();
+    problems.extend(missing(draft).iter().map(line));
+    let mut text = String::new();
+    for problem in &problems {
+        text += &format!("problem: {problem}\n");
+    }
+    for warning in &warnings {
+        text += &format!("warning: {warning}\n");
+    }
+    if text.is_empty() {
+        text = "no problems\n".to_owned();
+    }
+    print(text.as_bytes())?;
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn line(problem: &Problem) -> String {
+    format!("{}: {}", problem.origin, problem.text)
+}
+
+/// What the plan would not find on this machine: files of the host, file systems of the kernel.
+fn missing(draft: Draft) -> Vec<Problem> {
+    let plan: Plan = draft.finish();
+    // proc(5): "nodev" or nothing, a tab, the name.
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let known: Vec<&str> = known.lines().filter_map(|line| line.rsplit('\t').next()).collect();
+    let mut problems = Vec::new();
+    for step in plan.parent.iter().chain(&plan.child) {
+        let path = match &step.op {
+            Op::Open(slot) => match plan.slots.get(slot.0) {
+                Some(
+                    Opening::Tree { path, .. }
+                    | Opening::Directory { path }
+                    | Opening::Namespace { path, .. },
+                ) => path,
+                _ => continue,
+            },
+            Op::Hook(hook) => &hook.path,
+            Op::Mount { fs, .. } => {
+                let name = fs.to_string_lossy();
+                if !known.contains(&&*name) {
+                    let text =
+                        format!("{name:?} is not among the kernel's file systems (a module may bring it)");
+                    problems.push(Problem { origin: format!("{}.type", step.origin).into(), text });
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
+        // startContainer hooks lie in the container.
+        if !step.origin.starts_with("hooks.startContainer")
+            && let Err(error) = std::fs::metadata(path)
+        {
+            let errno = crate::error::Named(crate::error::errno(&error));
+            problems
+                .push(Problem { origin: step.origin.clone(), text: format!("{}: {errno}", path.display()) });
+        }
+    }
+    problems
+}

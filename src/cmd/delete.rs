@@ -1,0 +1,46 @@
+//! `delete`: removes a container's cgroup and state (runtime.md#delete).
+//!
+//! Differing from the spec, a container that was created and never started is deleted too, after it was killed:
+//! containerd deletes such tasks without `--force`, and runc, crun and youki do the same.
+
+use super::{Globals, id};
+use crate::process::end::{self, status};
+use crate::process::start::saved_spec;
+use crate::state::{Dir, Status};
+use anyhow::{Result, bail};
+use clap::ArgMatches;
+use std::process::ExitCode;
+
+/// Runs the command.
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+    let force = args.get_flag("force");
+    let dir = match Dir::open(&globals.root, id(args)) {
+        // Engines clean up what may not be there (runc: exit status 0).
+        Err(error) if force && error.to_string().starts_with("container does not exist") => {
+            return Ok(ExitCode::SUCCESS);
+        }
+        other => other?,
+    };
+    dir.lock()?;
+    // Files that a killed create has left half written must not stand in the way of --force.
+    let lenient = |error| if force { Ok(None) } else { Err(error) };
+    let (container, state) =
+        (dir.container().or_else(lenient)?, dir.state().or_else(|e| if force { Ok(None) } else { Err(e) })?);
+    match status(&dir, container.as_ref(), state.as_ref()) {
+        Status::Stopped | Status::Created => {}
+        _ if force => {}
+        Status::Creating => {
+            bail!("container is still being created, or create was killed: delete --force removes it")
+        }
+        other => bail!("cannot delete container {} that is not stopped: {}", id(args), other.name()),
+    }
+    if let Some(state) = &state {
+        end::kill(state)?;
+    }
+    let config = dir.config().unwrap_or_default();
+    let spec = saved_spec(&config).ok();
+    for warning in end::delete(&dir, container.as_ref(), state.as_ref(), spec.as_ref())? {
+        globals.log.warning(&warning);
+    }
+    Ok(ExitCode::SUCCESS)
+}

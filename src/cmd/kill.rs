@@ -1,0 +1,112 @@
+//! `kill`: sends a signal to a container's process, or to all of them (runtime.md#kill).
+
+use super::{Globals, id};
+use crate::error::At;
+use crate::process::end;
+use crate::state::{Dir, Status};
+use crate::sys::{Errno, process};
+use anyhow::{Result, bail};
+use clap::ArgMatches;
+use nix::sys::signal::Signal;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+/// Runs the command.
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+    let name = args.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);
+    let signal = signal(name)?;
+    let dir = Dir::open(&globals.root, id(args))?;
+    let (container, state) = (dir.container()?, dir.state()?);
+    let status = end::status(&dir, container.as_ref(), state.as_ref());
+    let everyone = args.get_flag("all");
+    if everyone && let Some(place) = container.as_ref().and_then(|container| container.cgroup.as_ref()) {
+        // Also of a stopped container, whose other processes may live on in a shared pid namespace.
+        return signal_all(place, signal);
+    }
+    if !matches!(status, Status::Created | Status::Running | Status::Paused) {
+        bail!("container not running");
+    }
+    let Some(pidfd) = state.map(|state| state.pidfd()).transpose()?.flatten() else {
+        bail!("container not running")
+    };
+    match process::pidfd_send_signal(&pidfd, signal) {
+        Err(Errno::ESRCH) => bail!("container not running"),
+        other => other.at("kill", format!("send signal {signal}"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<ExitCode> {
+    // A cgroup that is gone has nobody to signal.
+    let Ok((_, cgroup)) = end::open(place) else { return Ok(ExitCode::SUCCESS) };
+    if signal == libc::SIGKILL {
+        cgroup.kill().at("kill", "write cgroup.kill")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for pid in cgroup.pids().at("kill", "read cgroup.procs")? {
+        let Ok(pidfd) = process::pidfd_open(i32::try_from(pid)?) else { continue };
+        match process::pidfd_send_signal(&pidfd, signal) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => {
+                return Err(errno).at("kill", format!("send signal {signal} to {pid}")).map_err(Into::into);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A number from 1 to 64, or a name with or without `SIG`; `RTMIN+n` and `RTMAX-n` count from 34 and 64 (signal(7)).
+fn signal(text: &str) -> Result<i32> {
+    let upper = text.to_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let number = name.parse().ok().or_else(|| real_time(name)).or_else(|| {
+        let name = if name == "IOT" {
+            "ABRT"
+        } else if name == "POLL" {
+            "IO"
+        } else {
+            name
+        };
+        Signal::from_str(&format!("SIG{name}")).ok().map(|signal| signal as i32)
+    });
+    match number {
+        Some(number @ 1..=64) => Ok(number),
+        _ => bail!("kill: {text:?} is no signal"),
+    }
+}
+
+fn real_time(name: &str) -> Option<i32> {
+    let (base, rest, sign) = if let Some(rest) = name.strip_prefix("RTMIN") {
+        (34, rest.strip_prefix('+').unwrap_or(rest), 1)
+    } else {
+        (64, name.strip_prefix("RTMAX").map(|rest| rest.strip_prefix('-').unwrap_or(rest))?, -1)
+    };
+    let offset: i32 = if rest.is_empty() { 0 } else { rest.parse().ok()? };
+    Some(base + sign * offset).filter(|number| (34..=64).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signal;
+
+    #[test]
+    fn signals_have_names_with_and_without_sig_and_numbers_from_1_to_64() {
+        for (text, number) in [
+            ("TERM", 15),
+            ("SIGKILL", 9),
+            ("kill", 9),
+            ("9", 9),
+            ("37", 37),
+            ("64", 64),
+            ("RTMIN+3", 37),
+            ("SIGRTMIN", 34),
+            ("RTMAX-1", 63),
+            ("SIGIOT", 6),
+        ] {
+            assert_eq!(signal(text).ok(), Some(number), "{text}");
+        }
+        for text in ["0", "65", "-1", "NOPE", "", "RTMIN+31", "SIG"] {
+            assert!(signal(text).is_err(), "{text}");
+        }
+    }
+}

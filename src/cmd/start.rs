@@ -1,0 +1,24 @@
+//! `start`: lets a created container's process go on to its program (runtime.md#start).
+
+use super::{Globals, id};
+use crate::process::start::{poststart, saved_spec, start};
+use crate::state::Dir;
+use anyhow::{Context, Result, bail};
+use clap::ArgMatches;
+use std::process::ExitCode;
+
+/// Runs the command.
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+    let dir = Dir::open(&globals.root, id(args))?;
+    dir.lock()?;
+    let Some(state) = dir.state()? else { bail!("cannot start a container that is still being created") };
+    let config = dir.config()?;
+    let spec = saved_spec(&config)?;
+    if spec.process.is_none() {
+        bail!("process: missing: there is nothing to start");
+    }
+    start(&dir, &state)?;
+    let container = dir.container()?.context("container.json is missing in the state directory")?;
+    poststart(&spec, &container, &state)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,13 @@
+//! Processes: the making of a container's first one, and the end of it.
+
+pub mod child;
+pub mod clone;
+pub mod create;
+pub mod end;
+pub mod hooks;
+pub mod identity;
+pub mod link;
+pub mod namespaces;
+pub mod parent;
+pub mod ready;
+pub mod start;

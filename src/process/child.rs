@@ -1,0 +1,310 @@
+//! The container's first process: a loop over its list of steps, from the clone to the execve.
+//!
+//! It decides nothing: what differs between containers stands in the list. It must not allocate, for under a small
+//! memory limit every page counts, nor format, nor clean up: it reports `(step, errno)` and exits; the command, which
+//! holds the same list, writes the sentence and undoes. If the command dies, the link ends, and so does this.
+
+use super::hooks::{self, Failure};
+use super::link::{self, Word};
+use super::ready::{Ready, hook_files};
+use crate::mounts::{attach, cover::Covers, node, root, target};
+use crate::plan::{At, Meet, Namespace, Op, Slot};
+use crate::sys::cred::{self, CapSets};
+use crate::sys::fs::{self, Resolve};
+use crate::sys::{Errno, Result, net, process};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// What the child knows beside its list: a handful of descriptors, and which program was found.
+struct Child<'a> {
+    ready: &'a Ready<'a>,
+    /// Set by [`Op::BindRoot`] or [`Op::UseRoot`].
+    root: Option<Slot>,
+    /// Made with the first mask.
+    covers: Covers,
+    /// Set by [`Op::FindExec`].
+    program: Option<&'a CStr>,
+    /// Set by [`Op::AwaitStart`]; then errors go there.
+    fifo: Option<OwnedFd>,
+}
+
+/// Performs the child's list. Never returns: it ends in the program, or in exit after an error was reported.
+pub fn run(ready: &Ready) -> ! {
+    crate::sys::alloc::forbid();
+    fs::umask(0);
+    let mut child = Child { ready, root: None, covers: Covers::default(), program: None, fifo: None };
+    for (number, step) in ready.plan.child.iter().enumerate() {
+        let outcome = match ready.fault {
+            Some(fault) if fault == number => Err(Failure::Errno(Errno::ECANCELED)),
+            _ => child.perform(number, &step.op),
+        };
+        if let Err(failure) = outcome {
+            child.report(number, failure);
+            break;
+        }
+    }
+    process::exit_now(1)
+}
+
+impl<'a> Child<'a> {
+    /// One arm, one call.
+    fn perform(&mut self, number: usize, op: &'a Op) -> core::result::Result<(), Failure> {
+        match op {
+            Op::Meet(meet) => self.meet(number, *meet)?,
+            Op::Write { at, path, bytes } => self.write(*at, path, bytes)?,
+            Op::Hook(hook) => self.hook(number, hook)?,
+            Op::Undumpable => process::prctl(libc::PR_SET_DUMPABLE, 0, 0).map(drop)?,
+            Op::Setns(slot, kind) => process::setns(self.slot(*slot)?, kind.flag())?,
+            Op::Unshare(kinds) => process::unshare(kinds.iter().fold(0, |flags, kind| flags | kind.flag()))?,
+            Op::EnterTime(proc) => enter_time(self.slot(*proc)?)?,
+            Op::Setsid => process::setsid()?,
+            Op::Keyring(name) => keyring(name)?,
+            Op::Propagate(kind) => root::propagate(*kind)?,
+            Op::BindRoot(slot) => self.bind_root(*slot)?,
+            Op::UseRoot(slot) => self.root = Some(*slot),
+            Op::Mount { fs, source, params, attr, target } => {
+                attach::mount(self.root()?, fs, source, params, *attr, target)?;
+            }
+            Op::Attach { slot, attr, all, target } => {
+                attach::attach(self.root()?, self.slot(*slot)?, *attr, *all, target)?;
+            }
+            Op::SetAttr { path, attr, recursive } => attach::set_attr(self.root()?, path, *attr, *recursive)?,
+            Op::Directory(path) => target::make_directory(self.root()?, path).map(drop)?,
+            Op::Node { path, mode, dev, uid, gid } => {
+                node::make(self.root()?, path, *mode, *dev, *uid, *gid)?
+            }
+            Op::Link { target, path } => node::link(self.root()?, target, path)?,
+            Op::Pivot => root::pivot(self.root()?)?,
+            Op::Chroot { own_mounts } => root::chroot(self.root()?, *own_mounts)?,
+            Op::ReadOnly(path) => crate::mounts::cover::read_only(self.root()?, path)?,
+            Op::Mask(path) => {
+                let root = self.slot(self.root.ok_or(Errno::ENOENT)?)?;
+                self.covers.mask(root, path)?;
+            }
+            Op::Hostname(name) => process::set_hostname(name)?,
+            Op::Domainname(name) => process::set_domainname(name)?,
+            Op::LoopbackUp => net::loopback_up()?,
+            Op::Rlimit { resource, soft, hard } => process::set_rlimit(*resource, *soft, *hard)?,
+            Op::Umask(mask) => drop(fs::umask(*mask)),
+            Op::OwnStdio(uid) => own_stdio(*uid)?,
+            Op::DropBounding(mask) => drop_bounding(*mask)?,
+            Op::Become { uid, gid, groups } => become_user(*uid, *gid, groups.as_deref())?,
+            Op::Capabilities { effective, permitted, inheritable, ambient } => {
+                let sets =
+                    CapSets { effective: *effective, permitted: *permitted, inheritable: *inheritable };
+                set_capabilities(sets, *ambient)?;
+            }
+            Op::Chdir(path) => chdir(path)?,
+            Op::NoNewPrivileges => process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)?,
+            Op::FindExec(places) => self.program = Some(find(places)?),
+            Op::AwaitStart(dir) => self.fifo = Some(await_start(self.slot(*dir)?)?),
+            Op::CloseFrom(first) => self.close_from(*first)?,
+            Op::Filter { program, flags } => process::install_filter(program, *flags).map(drop)?,
+            Op::Exec { .. } => self.exec(number)?,
+            // The parent's own; the planner never puts them here, and a test walks all plans to see it.
+            Op::StateDir
+            | Op::Cgroup(_)
+            | Op::DeviceProgram(_)
+            | Op::Delegate(_)
+            | Op::Open(_)
+            | Op::Clone(_)
+            | Op::HookState(_)
+            | Op::Save
+            | Op::PidFile(_) => return Err(Errno::ENOSYS.into()),
+        }
+        Ok(())
+    }
+
+    fn slot(&self, slot: Slot) -> Result<&'a OwnedFd> {
+        self.ready.slots.get(slot.0).and_then(Option::as_ref).ok_or(Errno::EBADF)
+    }
+
+    fn root(&self) -> Result<&'a OwnedFd> {
+        self.slot(self.root.ok_or(Errno::ENOENT)?)
+    }
+
+    /// Sends or awaits the word of a rendezvous. A link that ended means that the command is gone.
+    fn meet(&self, number: usize, meet: Meet) -> Result<()> {
+        let link = &self.ready.link;
+        match meet {
+            Meet::Hooks | Meet::Ready => {
+                let step = u32::try_from(number).map_err(|_| Errno::EOVERFLOW)?;
+                link::send(link, Word { step, errno: 0, value: 0 })
+            }
+            Meet::Mapped | Meet::Run | Meet::Go => match link::receive(link)? {
+                Some(_) => Ok(()),
+                None => process::exit_now(1),
+            },
+        }
+    }
+
+    /// Tells which step failed and why. If nobody can be told, the exit says it.
+    fn report(&self, number: usize, failure: Failure) {
+        let (errno, value) = match failure {
+            Failure::Errno(errno) => (errno as i32, 0),
+            Failure::Status(status) => (Errno::ECHILD as i32, status),
+        };
+        let word = Word { step: u32::try_from(number).unwrap_or(u32::MAX), errno, value };
+        let told = match &self.fifo {
+            Some(fifo) => fs::write(fifo, &word.to_bytes()).map(drop),
+            None => link::send(&self.ready.link, word),
+        };
+        if told.is_err() {
+            process::exit_now(1);
+        }
+    }
+
+    /// A file of the host's procfs: nothing in the container can redirect it (CVE-2019-16884, CVE-2025-52881).
+    fn write(&self, at: At, path: &CStr, bytes: &[u8]) -> Result<()> {
+        let At::Proc(slot) = at else { return Err(Errno::ENOSYS) };
+        let file = fs::open_in(self.slot(slot)?, path, fs::O_WRONLY, 0, Resolve::Beneath)?;
+        fs::write(&file, bytes).map(drop)
+    }
+
+    fn hook(&self, number: usize, hook: &crate::plan::Hook) -> core::result::Result<(), Failure> {
+        let (args, env) = self.ready.vectors.of(number)?;
+        hooks::run(hook, args, env, hook_files(self.ready.plan, self.ready.slots)?)
+    }
+
+    fn bind_root(&mut self, slot: Slot) -> Result<()> {
+        self.root = Some(slot);
+        root::bind(self.slot(slot)?)
+    }
+
+    /// Closes all but the program's descriptors; the one that errors go to is moved to the first number behind them,
+    /// where execve closes it.
+    fn close_from(&mut self, first: u32) -> Result<()> {
+        let report: BorrowedFd = self.fifo.as_ref().unwrap_or(&self.ready.link).as_fd();
+        let number = i32::try_from(first).map_err(|_| Errno::EBADF)?;
+        if report.as_raw_fd() == number {
+            return process::close_from(first + 1);
+        }
+        process::move_to(report, number)?;
+        process::close_from(first + 1)?;
+        let moved = process::adopt(number);
+        if let Some(old) = self.fifo.replace(moved) {
+            // Its number is closed already.
+            core::mem::forget(old);
+        }
+        Ok(())
+    }
+
+    fn exec(&self, number: usize) -> Result<()> {
+        let program = self.program.ok_or(Errno::ENOENT)?;
+        let (args, env) = self.ready.vectors.of(number)?;
+        Err(process::execve(program, args, env))
+    }
+}
+
+/// time_namespaces(7): a process enters the time namespace that it made for its children by setns.
+fn enter_time(proc: &OwnedFd) -> Result<()> {
+    // The last component is a magic link, which only a plain open follows; the procfs is the host's.
+    let namespace = fs::open_at(proc, c"self/ns/time_for_children", fs::O_RDONLY, 0)?;
+    process::setns(&namespace, Namespace::Time.flag())
+}
+
+/// A kernel without keys, or a host's filter against keyctl, is no reason to fail: runc goes on as well.
+fn keyring(name: &CStr) -> Result<()> {
+    match process::join_session_keyring(name) {
+        Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        other => other,
+    }
+}
+
+/// The program's user may reopen /dev/stdout only if it owns it. Not the null device, which all share; where the
+/// owner cannot be changed, the user did without before (runc's fixStdioPermissions).
+fn own_stdio(uid: u32) -> Result<()> {
+    let null = fs::makedev(1, 3);
+    for number in 0..3 {
+        let stream = process::standard(number);
+        let Ok(facts) = fs::stat(stream) else { continue };
+        let is_null = facts.st_mode & libc::S_IFMT == libc::S_IFCHR && facts.st_rdev == null;
+        if facts.st_uid == uid || is_null {
+            continue;
+        }
+        match fs::chown_at(stream, c"", uid, u32::MAX) {
+            Ok(()) | Err(Errno::EPERM | Errno::EROFS | Errno::EINVAL) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn drop_bounding(mask: u64) -> Result<()> {
+    let mut rest = mask;
+    while rest != 0 {
+        process::prctl(libc::PR_CAPBSET_DROP, rest.trailing_zeros().into(), 0)?;
+        rest &= rest - 1;
+    }
+    Ok(())
+}
+
+/// Groups first, for they need a capability that leaving user 0 would take; PR_SET_KEEPCAPS keeps the permitted set
+/// until the capabilities are set (capabilities(7)).
+fn become_user(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
+    if uid != 0 {
+        process::prctl(libc::PR_SET_KEEPCAPS, 1, 0)?;
+    }
+    if let Some(groups) = groups {
+        cred::set_groups(groups)?;
+    }
+    cred::set_gid(gid)?;
+    cred::set_uid(uid)?;
+    if groups.is_none() {
+        // The root of a fresh user namespace: alone there, and in need of its own /proc/self, which a change of user
+        // makes the host root's (proc(5), "dumpable").
+        process::prctl(libc::PR_SET_DUMPABLE, 1, 0)?;
+    }
+    Ok(())
+}
+
+fn set_capabilities(sets: CapSets, ambient: u64) -> Result<()> {
+    cred::set_capabilities(sets)?;
+    let mut rest = ambient;
+    while rest != 0 {
+        let raise = libc::PR_CAP_AMBIENT_RAISE.unsigned_abs();
+        process::prctl(libc::PR_CAP_AMBIENT, raise.into(), rest.trailing_zeros().into())?;
+        rest &= rest - 1;
+    }
+    Ok(())
+}
+
+/// Changes to the working directory, which must be reachable from the root: a path such as /proc/self/fd/7 could lead
+/// to a directory of the host that somebody forgot to close (CVE-2024-21626).
+fn chdir(path: &CStr) -> Result<()> {
+    fs::chdir(path)?;
+    let mut name = [0u8; libc::PATH_MAX as usize];
+    fs::getcwd(&mut name)?;
+    if name.first() == Some(&b'/') { Ok(()) } else { Err(Errno::EXDEV) }
+}
+
+/// The first place with a file that may be executed; the error of the last one that is there, else ENOENT.
+fn find(places: &[std::ffi::CString]) -> Result<&CStr> {
+    let mut error = Errno::ENOENT;
+    for place in places {
+        match executable(place) {
+            Ok(()) => return Ok(place),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(other) => error = other,
+        }
+    }
+    Err(error)
+}
+
+/// A regular file with the right to execute it, outside of procfs: /proc/self/exe would be this very program
+/// (CVE-2019-5736).
+fn executable(place: &CStr) -> Result<()> {
+    let file = fs::open_at(fs::cwd(), place, fs::O_PATH, 0)?;
+    match fs::stat(&file)?.st_mode & libc::S_IFMT {
+        libc::S_IFREG => {}
+        libc::S_IFDIR => return Err(Errno::EISDIR),
+        _ => return Err(Errno::EACCES),
+    }
+    fs::may_execute(place)
+}
+
+/// Sleeps until `start` opens the fifo for reading. Relative to the state directory's descriptor, for there may be no
+/// /proc, and as any user; nothing of the directory stays open afterwards but the writing end.
+fn await_start(state_dir: &OwnedFd) -> Result<OwnedFd> {
+    fs::open_at(state_dir, crate::plan::FIFO, fs::O_WRONLY, 0)
+}

@@ -1,0 +1,98 @@
+//! From one process to two: clone3 with everything that must be right at the child's first instruction.
+
+use super::ready::Ready;
+use super::{child, link};
+use crate::plan::{self, Namespace, Slot};
+use crate::sys::fs;
+use crate::sys::process::{self, Side, clone};
+use crate::sys::{Errno, Result};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The container's first process, as the command sees it.
+#[derive(Debug)]
+pub struct Child {
+    /// Its id in the command's pid namespace.
+    pub pid: i32,
+    /// A descriptor that means it and nobody after it.
+    pub pidfd: OwnedFd,
+}
+
+/// Makes the child, which performs its list at once. `link` is the command's end.
+pub fn spawn(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>, link: &OwnedFd) -> Result<Child> {
+    match (how.user, how.pid) {
+        (Some(user), pid) => spawn_in_user_namespace(ready, how, user, pid, cgroup, link),
+        (None, Some(pid)) => {
+            // pid_namespaces(7): setns changes where later children are born, not the caller's own namespace.
+            let own = fs::open_at(fs::cwd(), c"/proc/self/ns/pid", fs::O_RDONLY, 0)?;
+            process::setns(slot(ready, pid)?, Namespace::Pid.flag())?;
+            let child = clone_child(ready, how, cgroup);
+            process::setns(&own, Namespace::Pid.flag())?;
+            child
+        }
+        (None, None) => clone_child(ready, how, cgroup),
+    }
+}
+
+fn slot<'a>(ready: &Ready<'a>, slot: Slot) -> Result<&'a OwnedFd> {
+    ready.slots.get(slot.0).and_then(Option::as_ref).ok_or(Errno::EBADF)
+}
+
+fn flags(how: &plan::Clone) -> u64 {
+    how.namespaces.iter().fold(0, |flags, kind| flags | u64::from(kind.flag().unsigned_abs()))
+}
+
+fn clone_child(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> Result<Child> {
+    let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
+    match process::clone3(flags(how) | into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
+        Side::Parent(pid, pidfd) => Ok(Child { pid, pidfd: pidfd.ok_or(Errno::ECHILD)? }),
+        Side::Child => child::run(ready),
+    }
+}
+
+/// What the clone makes must belong to a user namespace that exists already: a relay joins that, becomes its root and
+/// clones the child as its own sibling. The relay is in the container's cgroup, and so is the child from the start.
+fn spawn_in_user_namespace(
+    ready: &Ready,
+    how: &plan::Clone,
+    user: Slot,
+    pid: Option<Slot>,
+    cgroup: Option<BorrowedFd>,
+    link: &OwnedFd,
+) -> Result<Child> {
+    let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
+    let relay = match process::clone3(into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
+        Side::Child => relay(ready, how, user, pid),
+        Side::Parent(_, pidfd) => pidfd.ok_or(Errno::ECHILD)?,
+    };
+    let status = process::wait(&relay)?;
+    if status != 0 {
+        // The relay's exit status is the error number: it has no list whose step it could name.
+        return Err(Errno::from_raw(status));
+    }
+    let word = link::receive(link)?.ok_or(Errno::ECHILD)?;
+    Ok(Child { pid: word.value, pidfd: process::pidfd_open(word.value)? })
+}
+
+fn relay(ready: &Ready, how: &plan::Clone, user: Slot, pid: Option<Slot>) -> ! {
+    let made = enter(ready, user, pid).and_then(|()| process::clone3(flags(how) | clone::PARENT, 0, None));
+    match made {
+        Ok(Side::Child) => child::run(ready),
+        Ok(Side::Parent(pid, _)) => {
+            let word = link::Word { value: pid, ..link::Word::default() };
+            process::exit_now(link::send(ready.link.as_fd(), word).err().map_or(0, |errno| errno as i32))
+        }
+        Err(errno) => process::exit_now(errno as i32),
+    }
+}
+
+fn enter(ready: &Ready, user: Slot, pid: Option<Slot>) -> Result<()> {
+    process::prctl(libc::PR_SET_DUMPABLE, 0, 0)?;
+    process::setns(slot(ready, user)?, Namespace::User.flag())?;
+    crate::sys::cred::set_groups(&[])?;
+    crate::sys::cred::set_gid(0)?;
+    crate::sys::cred::set_uid(0)?;
+    match pid {
+        Some(pid) => process::setns(slot(ready, pid)?, Namespace::Pid.flag()),
+        None => Ok(()),
+    }
+}

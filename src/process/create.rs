@@ -1,0 +1,309 @@
+//! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
+
+use super::namespaces::{self, Wanted};
+use super::{hooks, identity};
+use crate::cgroupv2::resources::{self, Present};
+use crate::cgroupv2::{self, Controllers, devices};
+use crate::host::Host;
+use crate::mounts;
+use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Slot};
+use crate::seccomp::{self, Compiled};
+use crate::spec::{Process, Spec};
+use crate::sys::mount::propagation;
+use std::ffi::CString;
+
+/// What the command line adds to config.json.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The container's name.
+    pub id: String,
+    /// The bundle's absolute path.
+    pub bundle: String,
+    /// `--pid-file`, absolute.
+    pub pid_file: Option<CString>,
+    /// `--no-pivot`
+    pub no_pivot: bool,
+    /// `--no-new-keyring`
+    pub no_new_keyring: bool,
+    /// `--preserve-fds`: this many descriptors from 3 on are the program's.
+    pub preserve_fds: u32,
+    /// `run`: go on to the program at once; else wait for `start`.
+    pub start: bool,
+    /// Where the container's cgroup is to be, below the cgroup2 mount, and which controllers there are; none with
+    /// `--cgroup-manager disabled`.
+    pub cgroup: Option<(String, Controllers)>,
+}
+
+/// The life of a container up to its program, as a table of contents.
+#[must_use]
+pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
+    let mut draft = Draft::default();
+    let none = Process::default();
+    let process = spec.process.as_ref().unwrap_or(&none);
+    check(spec, &mut draft);
+
+    draft.prepare("runtime", Op::StateDir);
+    let state_dir = draft.open("runtime", Opening::StateDir);
+    let proc = draft.open("runtime", Opening::Proc);
+    plan_cgroup(request, spec, &mut draft);
+    let filter = spec.linux.seccomp.as_ref().and_then(|profile| seccomp::plan(profile, &mut draft));
+
+    let wanted = Wanted::read(spec, &mut draft);
+    let own_mounts = !wanted.is_shared(Namespace::Mount);
+    draft.clone = wanted.clone();
+    plan_hook_state(spec, &mut draft);
+    namespaces::plan(spec, host, &wanted, proc, &mut draft);
+    plan_session(request, &mut draft);
+    plan_root(request, spec, own_mounts, &mut draft);
+    mounts::plan(spec, host, &request.bundle, &mut draft);
+    mounts::devices::plan(spec, host, &mut draft);
+    plan_cwd(process, &mut draft);
+    plan_runtime_hooks(spec, &mut draft);
+    hooks::plan("createContainer", &spec.hooks.create_container, Draft::child, &mut draft);
+    plan_enter(request, spec, own_mounts, &mut draft);
+    plan_sysctl(spec, &wanted, proc, &mut draft);
+    plan_names(spec, &mut draft);
+    mounts::plan_readonly_root(spec, &mut draft);
+    mounts::plan_covers(spec, &mut draft);
+    identity::plan_limits(process, proc, &mut draft);
+    if wanted.is_new(Namespace::User) {
+        // Not before: as root of its namespace only, the child may write its own /proc/self while dumpable.
+        draft.child("runtime", Op::Undumpable);
+    }
+    identity::plan_identity(process, host, filter.is_some(), &mut draft);
+    identity::plan_find(process, &mut draft);
+    plan_ready(request, spec, state_dir, &mut draft);
+    hooks::plan("startContainer", &spec.hooks.start_container, Draft::child, &mut draft);
+    draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds));
+    if let Some(Compiled { program, flags }) = filter {
+        draft.child("linux.seccomp", Op::Filter { program, flags });
+    }
+    identity::plan_exec(process, &mut draft);
+    draft
+}
+
+/// What the spec demands of the configuration as a whole, and what is known and not done yet.
+fn check(spec: &Spec, draft: &mut Draft) {
+    let version = &*spec.oci_version;
+    if version.is_empty() {
+        draft.problem("ociVersion", "missing");
+    } else if version.split('.').next() != Some("1") {
+        draft.problem("ociVersion", format!("{version} is not a version that casque knows; 1.0 to 1.3 are"));
+    }
+    if spec.root.as_ref().is_none_or(|root| root.path.is_empty()) {
+        draft.problem("root.path", "missing");
+    }
+    for (name, asked) in [
+        ("linux.netDevices", !spec.linux.net_devices.is_empty()),
+        ("linux.intelRdt", spec.linux.intel_rdt.is_some()),
+        ("linux.memoryPolicy", spec.linux.memory_policy.is_some()),
+        ("linux.personality", spec.linux.personality.is_some()),
+        ("linux.mountLabel", !spec.linux.mount_label.is_empty()),
+    ] {
+        if asked {
+            draft.problem(name, "is not supported yet");
+        }
+    }
+    if let Some(process) = &spec.process {
+        check_process(process, draft);
+    }
+}
+
+/// `process` (config.md#process).
+fn check_process(process: &Process, draft: &mut Draft) {
+    if !process.cwd.starts_with('/') {
+        draft.problem("process.cwd", format!("{:?} must be an absolute path", &*process.cwd));
+    }
+    if process.args.is_empty() {
+        draft.problem("process.args", "missing: there is nothing to execute");
+    }
+    for (name, asked) in [
+        ("process.terminal", process.terminal),
+        ("process.apparmorProfile", !process.apparmor_profile.is_empty()),
+        ("process.selinuxLabel", !process.selinux_label.is_empty()),
+        ("process.scheduler", process.scheduler.is_some()),
+        ("process.ioPriority", process.io_priority.is_some()),
+    ] {
+        if asked {
+            draft.problem(name, "is not supported yet");
+        }
+    }
+}
+
+/// `linux.cgroupsPath` and `linux.resources`: in force before the child's first instruction.
+fn plan_cgroup(request: &Request, spec: &Spec, draft: &mut Draft) {
+    let Some((path, controllers)) = &request.cgroup else { return };
+    let path = draft.c_string("linux.cgroupsPath", path);
+    draft.prepare("linux.cgroupsPath", Op::Cgroup(path));
+    resources::plan(&spec.linux.resources, controllers, &Present::default(), draft);
+    devices::plan(&spec.linux.resources.devices, draft);
+    if let Some(uid) = cgroupv2::owner(spec) {
+        draft.prepare("linux.cgroupsPath", Op::Delegate(uid));
+    }
+}
+
+/// Hooks that run before the program need files for their state and for what they print.
+fn plan_hook_state(spec: &Spec, draft: &mut Draft) {
+    let hooks = &spec.hooks;
+    let lists = [&hooks.prestart, &hooks.create_runtime, &hooks.create_container, &hooks.start_container];
+    if lists.iter().any(|list| !list.is_empty()) {
+        draft.open("hooks", Opening::HookState);
+        draft.open("hooks", Opening::HookOutput);
+        draft.parent("hooks", Op::HookState("creating"));
+    }
+}
+
+/// A session and a session keyring of its own, so that nothing of the caller's is shared.
+fn plan_session(request: &Request, draft: &mut Draft) {
+    draft.child("runtime", Op::Setsid);
+    if !request.no_new_keyring {
+        let name = draft.c_string("ID", &format!("_ses.{}", request.id));
+        draft.child("--no-new-keyring", Op::Keyring(name));
+    }
+}
+
+/// `root` (config.md#root): attached before the mounts that go into it.
+fn plan_root(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draft) {
+    let Some(root) = &spec.root else { return };
+    let path = draft.c_string("root.path", &mounts::in_bundle(&request.bundle, &root.path));
+    if own_mounts {
+        let kind = match mounts::root_propagation(spec, draft) {
+            propagation::PRIVATE => propagation::PRIVATE,
+            // What is shared or unbindable gets so after pivot_root, which needs a root that is not shared.
+            _ => propagation::SLAVE,
+        };
+        let slot = draft.open("root.path", Opening::Tree { path, recursive: true });
+        draft.child("linux.rootfsPropagation", Op::Propagate(kind));
+        draft.child("root.path", Op::BindRoot(slot));
+    } else {
+        let slot = draft.open("root.path", Opening::Directory { path });
+        draft.child("root.path", Op::UseRoot(slot));
+    }
+}
+
+/// The working directory is made if the root has none, as runc does and engines rely on.
+fn plan_cwd(process: &Process, draft: &mut Draft) {
+    let cwd = mounts::clean(&process.cwd);
+    if cwd != "/" {
+        let path = draft.c_string("process.cwd", &cwd);
+        draft.child("process.cwd", Op::Directory(path));
+    }
+}
+
+/// prestart and createRuntime: by the parent, after the namespaces and mounts are made, before pivot_root
+/// (config.md#createruntime-hooks). The child waits, also for the state that its own createContainer hooks read.
+fn plan_runtime_hooks(spec: &Spec, draft: &mut Draft) {
+    let hooks = &spec.hooks;
+    if hooks.prestart.is_empty() && hooks.create_runtime.is_empty() && hooks.create_container.is_empty() {
+        return;
+    }
+    draft.meet(Meet::Hooks);
+    hooks::plan("prestart", &hooks.prestart, Draft::parent, draft);
+    hooks::plan("createRuntime", &hooks.create_runtime, Draft::parent, draft);
+    draft.meet(Meet::Run);
+}
+
+/// From the host's root to the container's.
+fn plan_enter(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draft) {
+    if !own_mounts {
+        draft.child("linux.namespaces", Op::Chroot { own_mounts });
+        return;
+    }
+    if request.no_pivot {
+        draft.child("--no-pivot", Op::Chroot { own_mounts });
+    } else {
+        draft.child("root.path", Op::Pivot);
+    }
+    if !spec.linux.rootfs_propagation.is_empty() {
+        let propagation = mounts::root_propagation(spec, draft);
+        let attr = Attr { propagation, ..Attr::default() };
+        draft.child("linux.rootfsPropagation", Op::SetAttr { path: c"/".into(), attr, recursive: false });
+    }
+}
+
+/// `linux.sysctl`: only names that a namespace of the container's own holds, else they would change the host.
+fn plan_sysctl(spec: &Spec, wanted: &Wanted, proc: Slot, draft: &mut Draft) {
+    for (name, value) in &spec.linux.sysctl {
+        let origin = format!("linux.sysctl[\"{name}\"]");
+        // sysctl(8): whichever of '.' and '/' comes first is the separator, the other stands for itself.
+        let slashes = name.find('/').is_some_and(|slash| name.find('.').is_none_or(|dot| slash < dot));
+        let swap = |c: char| match c {
+            '.' if !slashes => '/',
+            '/' if !slashes => '.',
+            c => c,
+        };
+        let path: String = name.chars().map(swap).collect();
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            draft.problem(origin, "is no name of a parameter");
+            continue;
+        }
+        match sysctl_namespace(&path) {
+            Some(kind) if wanted.is_shared(kind) => {
+                let text = format!(
+                    "would change the host: the container has no {} namespace of its own",
+                    kind.name()
+                );
+                draft.problem(origin, text);
+            }
+            None => draft.problem(origin, "would change the host: no namespace holds this parameter"),
+            Some(_) => {
+                let path = draft.c_string(origin.clone(), &format!("sys/{path}"));
+                let bytes = value.as_bytes().to_vec();
+                draft.child(origin, Op::Write { at: At::Proc(proc), path, bytes });
+            }
+        }
+    }
+}
+
+/// The namespace that holds a parameter, by its path below /proc/sys (namespaces(7), ipc_namespaces(7)).
+fn sysctl_namespace(path: &str) -> Option<Namespace> {
+    const IPC: [&str; 8] = [
+        "kernel/msgmax",
+        "kernel/msgmnb",
+        "kernel/msgmni",
+        "kernel/sem",
+        "kernel/shmall",
+        "kernel/shmmax",
+        "kernel/shmmni",
+        "kernel/shm_rmid_forced",
+    ];
+    if IPC.contains(&path) || path.starts_with("fs/mqueue/") {
+        Some(Namespace::Ipc)
+    } else if path.starts_with("net/") {
+        Some(Namespace::Network)
+    } else if path == "kernel/domainname" || path == "kernel/hostname" {
+        Some(Namespace::Uts)
+    } else if path.starts_with("user/") {
+        Some(Namespace::User)
+    } else {
+        None
+    }
+}
+
+/// `hostname` and `domainname` (config.md#hostname, #domainname).
+fn plan_names(spec: &Spec, draft: &mut Draft) {
+    if !spec.hostname.is_empty() {
+        let name = draft.c_string("hostname", &spec.hostname);
+        draft.child("hostname", Op::Hostname(name));
+    }
+    if !spec.domainname.is_empty() {
+        let name = draft.c_string("domainname", &spec.domainname);
+        draft.child("domainname", Op::Domainname(name));
+    }
+}
+
+/// The container is created: its state is saved before anything of its own may run.
+fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft) {
+    draft.meet(Meet::Ready);
+    if !spec.hooks.start_container.is_empty() {
+        draft.parent("hooks", Op::HookState("created"));
+    }
+    draft.parent("runtime", Op::Save);
+    if let Some(path) = &request.pid_file {
+        draft.parent("--pid-file", Op::PidFile(path.clone()));
+    }
+    draft.meet(Meet::Go);
+    if !request.start {
+        draft.child("runtime", Op::AwaitStart(state_dir));
+    }
+}

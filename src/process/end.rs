@@ -1,0 +1,87 @@
+//! The end of a container: its status, killing it, and undoing what create made. Run by commands.
+
+use super::start::run_hooks;
+use crate::cgroupv2::{Cgroup, Mode, Mount};
+use crate::error::At;
+use crate::spec::Spec;
+use crate::state::{CgroupPath, Container, Dir, State, Status};
+use crate::sys::{Errno, process};
+use anyhow::Result;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// The status, from facts: is the process alive, is the fifo there, is the cgroup frozen.
+pub fn status(dir: &Dir, container: Option<&Container>, state: Option<&State>) -> Status {
+    let Some(state) = state else { return Status::Creating };
+    if !state.is_alive() {
+        return Status::Stopped;
+    }
+    if dir.has_fifo() {
+        return Status::Created;
+    }
+    let cgroup = container.and_then(|container| container.cgroup.as_ref()).and_then(|place| open(place).ok());
+    match cgroup.map(|(_, cgroup)| cgroup.is_frozen()) {
+        Some(Ok(true)) => Status::Paused,
+        _ => Status::Running,
+    }
+}
+
+/// Opens the mount that the state directory names.
+pub fn mount(place: &CgroupPath) -> Result<Mount> {
+    let mode = if place.hybrid { Mode::Hybrid } else { Mode::Unified };
+    Ok(Mount::at(&CString::new(place.mount.as_str())?, mode).at("cgroup", "")?)
+}
+
+/// Opens the container's cgroup.
+pub fn open(place: &CgroupPath) -> Result<(Mount, Cgroup)> {
+    let mount = mount(place)?;
+    let cgroup = Cgroup::open(&mount, &CString::new(place.path.as_str())?).at("cgroup", "")?;
+    Ok((mount, cgroup))
+}
+
+/// Waits for the process to end; it may be somebody else's child.
+pub fn await_end(pidfd: &OwnedFd) -> Result<()> {
+    let mut fds = [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+    loop {
+        match process::poll(&mut fds, -1) {
+            Err(Errno::EINTR) => {}
+            other => return Ok(other.map(drop).at("process", "wait for its end")?),
+        }
+    }
+}
+
+/// Kills the first process, if it lives, and waits for its end.
+pub fn kill(state: &State) -> Result<()> {
+    if let Some(pidfd) = state.pidfd()? {
+        match process::pidfd_send_signal(&pidfd, libc::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => return Err(errno).at("process", format!("kill {}", state.pid)).map_err(Into::into),
+        }
+        await_end(&pidfd)?;
+    }
+    Ok(())
+}
+
+/// Undoes create, in reverse: cgroup (killing what is left in it), poststop hooks, state directory last, so that a
+/// delete that fails or is killed can be repeated. `dir` is locked. A failed hook is a warning (config.md#poststop-hooks).
+pub fn delete(
+    dir: &Dir,
+    container: Option<&Container>,
+    state: Option<&State>,
+    spec: Option<&Spec>,
+) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    if let Some(container) = container {
+        if let Some(place) = &container.cgroup {
+            let made = state.map_or(0, |state| state.cgroup_made);
+            Cgroup::remove(&mount(place)?, &CString::new(place.path.as_str())?, made).at("cgroup", "")?;
+        }
+        if let Some(spec) = spec
+            && let Err(error) = run_hooks("poststop", &spec.hooks.poststop, container, 0, "stopped")
+        {
+            warnings.push(format!("{error:#}"));
+        }
+    }
+    dir.remove()?;
+    Ok(warnings)
+}

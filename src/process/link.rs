@@ -1,0 +1,81 @@
+//! The one message of the protocol, and its two ends.
+//!
+//! ```text
+//!   command                                   container's first process
+//!     |  <------ socket pair (SEQPACKET) ------>  |      until Go
+//!     |  <------ exec.fifo ---------------------  |      after AwaitStart, to the command `start`
+//! ```
+//!
+//! A word with an error number tells which step failed. The end of the link is a message too: to the child that the
+//! command has died, to the command that the program runs (the link is close-on-exec) or that the child has died.
+//! Used on both sides of the clone; must not allocate.
+
+use crate::sys::{Errno, Result, fs, socket};
+use std::os::fd::AsFd;
+
+/// A message: a rendezvous reached (errno 0), or the failure of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// The number of the step in the sender's list.
+    pub step: u32,
+    /// The kernel's error number; 0 where all is well.
+    pub errno: i32,
+    /// What goes with it: the status of a failed hook, the process id that a relay made.
+    pub value: i32,
+}
+
+const SIZE: usize = 12;
+
+impl Word {
+    /// The bytes that travel, in the machine's own order: both ends are one program.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        let words = [self.step.to_ne_bytes(), self.errno.to_ne_bytes(), self.value.to_ne_bytes()];
+        for (to, from) in bytes.chunks_exact_mut(4).zip(words) {
+            to.copy_from_slice(&from);
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; SIZE]) -> Word {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        Word {
+            step: u32::from_ne_bytes([a, b, c, d]),
+            errno: i32::from_ne_bytes([e, f, g, h]),
+            value: i32::from_ne_bytes([i, j, k, l]),
+        }
+    }
+}
+
+/// Sends a word over the link.
+pub fn send(link: impl AsFd, word: Word) -> Result<()> {
+    socket::send(link, &word.to_bytes())
+}
+
+/// Waits for a word from the link or the fifo; `None` is the end: nobody is there to write any more.
+pub fn receive(from: impl AsFd) -> Result<Option<Word>> {
+    let mut bytes = [0; SIZE];
+    match fs::read(from, &mut bytes) {
+        Ok(0) | Err(Errno::ECONNRESET) => Ok(None),
+        Ok(SIZE) => Ok(Some(Word::from_bytes(bytes))),
+        Ok(_) => Err(Errno::EBADMSG),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_arrives_as_it_was_sent_and_a_closed_end_is_no_word() {
+        let (a, b) = socket::pair().unwrap();
+        let word = Word { step: 7, errno: libc::ENOENT, value: -3 };
+        send(&a, word).unwrap();
+        assert_eq!(receive(&b).unwrap(), Some(word));
+        drop(a);
+        assert_eq!(receive(&b).unwrap(), None);
+        assert_eq!(send(&b, word), Err(Errno::EPIPE));
+    }
+}

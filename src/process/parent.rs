@@ -1,0 +1,478 @@
+//! The command's side: performs the parent's list, and undoes everything that it has made if a step fails on either
+//! side. The sentence of an error is written here, for both.
+
+use super::clone::{self, Child};
+use super::create::Request;
+use super::hooks::{self, Failure};
+use super::link::{self, Word};
+use super::ready::{Ready, Vectors, hook_files, slot};
+use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
+use crate::error::{At as _, Fault, Named};
+use crate::plan::{At, Meet, Namespace, Op, Opening, Plan, Step};
+use crate::state::{self, Container, Dir, State};
+use crate::sys::fs::{self, Resolve};
+use crate::sys::{Errno, mount, process, socket};
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// What a plan needs to be performed.
+pub struct Job<'a> {
+    /// The command line.
+    pub request: &'a Request,
+    /// The lists.
+    pub plan: &'a Plan,
+    /// `--root`
+    pub root: &'a Path,
+    /// What container.json will say.
+    pub container: &'a Container,
+    /// The text of config.json.
+    pub config: &'a [u8],
+    /// cgroup2, unless the container gets no cgroup of its own.
+    pub cgroups: Option<(&'a Mount, &'a Controllers)>,
+}
+
+/// A container that has been created.
+pub struct Created {
+    /// Its state directory, locked.
+    pub dir: Dir,
+    /// Its first process.
+    pub child: Child,
+    /// The command's end of the link, which ends when the program is executed.
+    pub link: OwnedFd,
+    /// The state that was saved.
+    pub state: State,
+}
+
+/// Everything made so far, for going on and for undoing.
+struct Parent<'a> {
+    job: &'a Job<'a>,
+    vectors: Vectors<'a>,
+    slots: Vec<Option<OwnedFd>>,
+    dir: Option<Dir>,
+    cgroup: Option<Cgroup>,
+    child: Option<Child>,
+    link: Option<OwnedFd>,
+    /// /proc/PID of the child.
+    process: Option<OwnedFd>,
+    state: Option<State>,
+    pid_file: Option<CString>,
+}
+
+/// Performs the parent's list. After an error nothing of the container is left.
+pub fn perform(job: &Job) -> Result<Created> {
+    let mut slots = Vec::new();
+    slots.resize_with(job.plan.slots.len(), || None);
+    let mut parent = Parent {
+        job,
+        vectors: Vectors::new(&job.plan.parent),
+        slots,
+        dir: None,
+        cgroup: None,
+        child: None,
+        link: None,
+        process: None,
+        state: None,
+        pid_file: None,
+    };
+    for (number, step) in job.plan.parent.iter().enumerate() {
+        if let Err(error) = parent.perform(number, step) {
+            return Err(parent.undo(error));
+        }
+    }
+    match (parent.dir, parent.child, parent.link, parent.state) {
+        (Some(dir), Some(child), Some(link), Some(state)) => Ok(Created { dir, child, link, state }),
+        _ => bail!("runtime: the plan makes no container"),
+    }
+}
+
+/// Waits until the program of `run` is executed, which ends the link.
+pub fn await_exec(job: &Job, created: &Created) -> Result<()> {
+    match link::receive(&created.link).at("runtime", "wait for the program to be executed")? {
+        Some(word) => Err(child_fault(job.plan, word, None)),
+        None => Ok(()),
+    }
+}
+
+/// The number of the step that a test wants to fail, on one side: `CASQUE_FAULT=parent:3`. In debug builds only.
+fn fault(side: &str) -> Option<usize> {
+    if !cfg!(debug_assertions) {
+        return None;
+    }
+    std::env::var("CASQUE_FAULT").ok()?.strip_prefix(side)?.strip_prefix(':')?.parse().ok()
+}
+
+impl<'a> Parent<'a> {
+    fn perform(&mut self, number: usize, step: &'a Step) -> Result<()> {
+        if fault("parent") == Some(number) {
+            return Err(self.at(step, Errno::ECANCELED).into());
+        }
+        match &step.op {
+            Op::Meet(meet) => self.meet(step, *meet)?,
+            Op::StateDir => self.make_state_dir()?,
+            Op::Cgroup(path) => self.make_cgroup(step, path)?,
+            Op::DeviceProgram(program) => self.attach_devices(step, program)?,
+            Op::Delegate(uid) => self.delegate(step, *uid)?,
+            Op::Open(slot) => {
+                let opening = self.job.plan.slots.get(slot.0).context("runtime: a slot that is not there")?;
+                let fd = self.open(opening).map_err(|errno| self.at(step, errno))?;
+                if let Some(place) = self.slots.get_mut(slot.0) {
+                    *place = Some(fd);
+                }
+            }
+            Op::Clone(how) => self.clone(step, how)?,
+            Op::HookState(status) => self.tell_hooks(status).map_err(|errno| self.at(step, errno))?,
+            Op::Hook(hook) => self.hook(number, step, hook)?,
+            Op::Write { at, path, bytes } => self.write(step, *at, path, bytes)?,
+            Op::Save => self.save()?,
+            Op::PidFile(path) => self.write_pid_file(path).map_err(|errno| self.at(step, errno))?,
+            // The child's own; a test walks all plans to see that none of them stands here.
+            op => bail!("runtime: {op}: is not the parent's to do"),
+        }
+        Ok(())
+    }
+
+    fn at(&self, step: &Step, errno: Errno) -> Fault {
+        let operation = self.job.plan.sentence(step).to_string();
+        Fault { origin: step.origin.to_string(), operation, errno }
+    }
+
+    /// The directory, with all that is known before anything is made: should this command be killed from here on,
+    /// `delete --force` finds what it has to remove.
+    fn make_state_dir(&mut self) -> Result<()> {
+        let dir = self.dir.insert(Dir::make(self.job.root, &self.job.request.id)?);
+        dir.add(c"container.json", &serde_json::to_vec(self.job.container)?)?;
+        dir.add(c"config.json", self.job.config)?;
+        dir.add(c"plan.json", &serde_json::to_vec(self.job.plan)?)?;
+        if !self.job.request.start {
+            dir.add_fifo()?;
+        }
+        Ok(())
+    }
+
+    fn make_cgroup(&mut self, step: &Step, path: &CStr) -> Result<()> {
+        let (mount, controllers) = self.job.cgroups.context("linux.cgroupsPath: cgroup2 is not mounted")?;
+        self.cgroup = Some(Cgroup::make(mount, path, controllers).at(step.origin.to_string(), "")?);
+        Ok(())
+    }
+
+    fn attach_devices(&mut self, step: &Step, program: &[u64]) -> Result<()> {
+        let cgroup = self.cgroup.as_ref().context("linux.resources.devices: the container has no cgroup")?;
+        Ok(cgroup.attach_devices(program).map_err(|errno| self.at(step, errno))?)
+    }
+
+    fn delegate(&self, step: &Step, uid: u32) -> Result<()> {
+        let cgroup = self.cgroup.as_ref().context("linux.cgroupsPath: the container has no cgroup")?;
+        Ok(cgroup.delegate(uid).at(step.origin.to_string(), "")?)
+    }
+
+    fn open(&self, opening: &Opening) -> crate::sys::Result<OwnedFd> {
+        match opening {
+            Opening::Tree { path, recursive } => mount::clone_tree(fs::cwd(), path, *recursive),
+            Opening::Directory { path } => fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0),
+            Opening::Namespace { path, kind } => open_namespace(path, *kind),
+            Opening::Proc => open_proc(),
+            Opening::StateDir => self.dir.as_ref().ok_or(Errno::ENOENT)?.for_child(),
+            Opening::HookState => fs::memfd(c"state", 0),
+            Opening::HookOutput => fs::memfd(c"output", 0),
+        }
+    }
+
+    fn clone(&mut self, step: &Step, how: &crate::plan::Clone) -> Result<()> {
+        let (ours, theirs) = socket::pair().map_err(|errno| self.at(step, errno))?;
+        let vectors = Vectors::new(&self.job.plan.child);
+        let ready =
+            Ready { plan: self.job.plan, slots: &self.slots, link: theirs, vectors, fault: fault("child") };
+        let cgroup = self.cgroup.as_ref().map(Cgroup::as_fd);
+        let child = clone::spawn(&ready, how, cgroup, &ours).map_err(|errno| self.at(step, errno))?;
+        self.link = Some(ours);
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Waits for the child, or sends it on.
+    fn meet(&mut self, step: &Step, meet: Meet) -> Result<()> {
+        let link = self.link.as_ref().context("runtime: there is no child yet")?;
+        match meet {
+            Meet::Mapped | Meet::Run | Meet::Go => match link::send(link, Word::default()) {
+                Err(Errno::EPIPE | Errno::ECONNRESET) => self.receive(step),
+                other => Ok(other.map_err(|errno| self.at(step, errno))?),
+            },
+            Meet::Hooks | Meet::Ready => self.receive(step),
+        }
+    }
+
+    /// The child's next word: that it has come so far, or which step failed, or nothing because it has died.
+    fn receive(&self, step: &Step) -> Result<()> {
+        let link = self.link.as_ref().context("runtime: there is no child yet")?;
+        match link::receive(link).map_err(|errno| self.at(step, errno))? {
+            Some(Word { errno: 0, .. }) => Ok(()),
+            Some(word) => {
+                let files = hook_files(self.job.plan, &self.slots).ok();
+                Err(child_fault(self.job.plan, word, files.map(|files| files.output)))
+            }
+            None => Err(self.died()),
+        }
+    }
+
+    /// The child ended without a word. Under a memory limit the kernel's OOM killer is the likely reason.
+    fn died(&self) -> anyhow::Error {
+        let status = self.child.as_ref().and_then(|child| process::wait(&child.pidfd).ok());
+        let oom = self.cgroup.as_ref().and_then(|cgroup| oom_kills(cgroup).ok()).unwrap_or(0) > 0;
+        let how = match status {
+            Some(status) if status > 128 => format!("was killed by signal {}", status - 128),
+            Some(status) => format!("exited with status {status}"),
+            None => "has gone".to_owned(),
+        };
+        if oom {
+            anyhow::anyhow!(
+                "linux.resources.memory.limit: too low: the container's first process was killed for lack of memory before its program began"
+            )
+        } else {
+            anyhow::anyhow!("runtime: the container's first process {how} before its program began")
+        }
+    }
+
+    fn write(&mut self, step: &Step, at: At, path: &CStr, bytes: &[u8]) -> Result<()> {
+        match at {
+            At::Cgroup => {
+                let cgroup =
+                    self.cgroup.as_ref().context("linux.cgroupsPath: the container has no cgroup")?;
+                cgroup.write(path, bytes).map_err(|errno| match cgroup.why_not(path) {
+                    Some(reason) if errno == Errno::ENOENT => anyhow::anyhow!("{}: {reason}", step.origin),
+                    _ => self.at(step, errno).into(),
+                })
+            }
+            At::Process => {
+                let result = self.process_dir().and_then(|dir| {
+                    let file = fs::open_in(dir, path, fs::O_WRONLY, 0, Resolve::Strict)?;
+                    fs::write(&file, bytes).map(drop)
+                });
+                Ok(result.map_err(|errno| self.at(step, errno))?)
+            }
+            At::Proc(_) => bail!("{}: is not the parent's to write", step.origin),
+        }
+    }
+
+    /// /proc/PID of the child, in the host's verified procfs.
+    fn process_dir(&mut self) -> crate::sys::Result<&OwnedFd> {
+        if self.process.is_none() {
+            let proc = slot(self.job.plan, &self.slots, &Opening::Proc)?;
+            let pid = self.child.as_ref().ok_or(Errno::ESRCH)?.pid;
+            let name = CString::new(pid.to_string()).map_err(|_| Errno::EINVAL)?;
+            let flags = fs::O_PATH | fs::O_DIRECTORY;
+            self.process = Some(fs::open_in(proc, &name, flags, 0, Resolve::Strict)?);
+        }
+        self.process.as_ref().ok_or(Errno::ESRCH)
+    }
+
+    fn tell_hooks(&self, status: &'static str) -> crate::sys::Result<()> {
+        let state = slot(self.job.plan, &self.slots, &Opening::HookState)?;
+        let pid = self.child.as_ref().map_or(0, |child| child.pid);
+        write_hook_state(state, self.job.container, pid, status)
+    }
+
+    fn hook(&self, number: usize, step: &Step, hook: &crate::plan::Hook) -> Result<()> {
+        let at = |errno| self.at(step, errno);
+        let (args, env) = self.vectors.of(number).map_err(at)?;
+        let files = hook_files(self.job.plan, &self.slots).map_err(at)?;
+        hooks::run(hook, args, env, files)
+            .map_err(|failure| hook_fault(&step.origin, hook, failure, Some(files.output)))
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let (Some(child), Some(dir)) = (&self.child, &self.dir) else { bail!("runtime: nothing to save") };
+        let state = State {
+            pid: child.pid,
+            start: state::start_time(child.pid).with_context(|| format!("process {} is gone", child.pid))?,
+            created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
+            cgroup_made: self.cgroup.as_ref().map_or(0, Cgroup::made),
+        };
+        dir.save(&state)?;
+        self.state = Some(state);
+        Ok(())
+    }
+
+    /// A new file beside the old one, then renamed over it: engines read it the moment it is there, and take digits
+    /// only (containerd/go-runc, ReadPidFile).
+    fn write_pid_file(&mut self, path: &CStr) -> crate::sys::Result<()> {
+        let pid = self.child.as_ref().ok_or(Errno::ESRCH)?.pid;
+        let bytes = path.to_bytes();
+        let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::EINVAL)?;
+        let (dir, name) = bytes.split_at(slash + 1);
+        let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
+        let dir = fs::open_at(fs::cwd(), &c_string(dir.into())?, fs::O_PATH | fs::O_DIRECTORY, 0)?;
+        let (new, name) = (c_string([b".", name, b".new"].concat())?, c_string(name.into())?);
+        let flags = fs::O_WRONLY | fs::O_CREAT | fs::O_EXCL | fs::O_NOFOLLOW;
+        let file = fs::open_at(&dir, &new, flags, 0o644)?;
+        let written = fs::write_all_at(&file, pid.to_string().as_bytes(), 0)
+            .and_then(|()| fs::rename_at(&dir, &new, &dir, &name, true));
+        if written.is_err() {
+            // The error that is told is the first one.
+            let _ = fs::unlink_at(&dir, &new, false);
+        }
+        written?;
+        self.pid_file = Some(path.to_owned());
+        Ok(())
+    }
+
+    /// Takes away everything that was made, in reverse. What fails here goes behind the error that was the reason.
+    fn undo(mut self, error: anyhow::Error) -> anyhow::Error {
+        let mut left = Vec::new();
+        if let Some(path) = &self.pid_file
+            && let Err(errno) = fs::unlink_at(fs::cwd(), path, false)
+        {
+            left.push(format!("{}: {}", path.to_string_lossy(), Named(errno)));
+        }
+        if let Some(child) = &self.child {
+            // A child that has ended already is what is wanted.
+            let _ = process::pidfd_send_signal(&child.pidfd, libc::SIGKILL);
+            let _ = process::wait(&child.pidfd);
+        }
+        self.slots.clear();
+        if let (Some(cgroup), Some((mount, _))) = (self.cgroup.take(), self.job.cgroups)
+            && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), cgroup.made())
+        {
+            left.push(format!("{what}: {}", Named(errno)));
+        }
+        if let Some(dir) = &self.dir
+            && let Err(fault) = dir.remove()
+        {
+            left.push(fault.to_string());
+        }
+        if left.is_empty() {
+            error
+        } else {
+            anyhow::anyhow!("{error:#}; and was left behind: {}", left.join("; "))
+        }
+    }
+}
+
+/// Opens a namespace to join. That it is of the right kind is checked by setns, but only when the child is there.
+fn open_namespace(path: &CStr, kind: Namespace) -> crate::sys::Result<OwnedFd> {
+    let file = fs::open_at(fs::cwd(), path, fs::O_RDONLY, 0)?;
+    if process::namespace_kind(&file)? == kind.flag() { Ok(file) } else { Err(Errno::EINVAL) }
+}
+
+/// The host's procfs, which must be one, and whole: root inode 1 (security invariant of CVE-2019-16884).
+fn open_proc() -> crate::sys::Result<OwnedFd> {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    let proc = fs::open_at(fs::cwd(), c"/proc", fs::O_PATH | fs::O_DIRECTORY, 0)?;
+    let whole = fs::statfs(&proc)?.0 == PROC_SUPER_MAGIC && fs::stat(&proc)?.st_ino == 1;
+    if whole { Ok(proc) } else { Err(Errno::ENODEV) }
+}
+
+/// The state that hooks read (runtime.md#state).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HookState<'a> {
+    oci_version: &'a str,
+    id: &'a str,
+    status: &'a str,
+    pid: i32,
+    bundle: &'a str,
+    annotations: &'a BTreeMap<String, String>,
+}
+
+/// Writes the state into the file that becomes a hook's standard input.
+pub fn write_hook_state(
+    file: BorrowedFd,
+    container: &Container,
+    pid: i32,
+    status: &str,
+) -> crate::sys::Result<()> {
+    let state = HookState {
+        oci_version: &container.oci_version,
+        id: &container.id,
+        status,
+        pid,
+        bundle: &container.bundle,
+        annotations: &container.annotations,
+    };
+    let bytes = serde_json::to_vec(&state).map_err(|_| Errno::EINVAL)?;
+    fs::truncate(file, 0)?;
+    fs::write_all_at(file, &bytes, 0)
+}
+
+/// The last line that hooks have printed, if any.
+fn last_line(output: BorrowedFd) -> Option<String> {
+    let mut buffer = [0; 4096];
+    let length = fs::stat(output).ok()?.st_size;
+    let buffer_length = i64::try_from(buffer.len()).ok()?;
+    let read = fs::read_at(output, &mut buffer, (length - buffer_length).max(0)).ok()?;
+    let text = String::from_utf8_lossy(buffer.get(..read)?).into_owned();
+    text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
+}
+
+/// The error of a failed hook, with the last line of what it printed.
+pub fn hook_fault(
+    origin: &str,
+    hook: &crate::plan::Hook,
+    failure: Failure,
+    output: Option<BorrowedFd>,
+) -> anyhow::Error {
+    let said = output.and_then(last_line).map_or_else(String::new, |line| format!(": {line}"));
+    let path = hook.path.to_string_lossy();
+    match failure {
+        Failure::Errno(Errno::ETIMEDOUT) => {
+            let seconds = hook.timeout.unwrap_or(0) / 1000;
+            anyhow::anyhow!("{origin}: run the hook {path}: killed after its timeout of {seconds} s{said}")
+        }
+        Failure::Errno(errno) => anyhow::anyhow!("{origin}: run the hook {path}: {}{said}", Named(errno)),
+        Failure::Status(127) if !Path::new(&*path).exists() => {
+            anyhow::anyhow!("{origin}.path: {path}: no such file or directory (ENOENT)")
+        }
+        Failure::Status(status) if status > 128 => {
+            anyhow::anyhow!("{origin}: run the hook {path}: killed by signal {}{said}", status - 128)
+        }
+        Failure::Status(status) => {
+            anyhow::anyhow!("{origin}: run the hook {path}: exit status {status}{said}")
+        }
+    }
+}
+
+/// The error that the child's word means.
+fn child_fault(plan: &Plan, word: Word, output: Option<BorrowedFd>) -> anyhow::Error {
+    let Some(step) = usize::try_from(word.step).ok().and_then(|number| plan.child.get(number)) else {
+        return anyhow::anyhow!(
+            "runtime: the container's first process reports step {} that is not there",
+            word.step
+        );
+    };
+    let errno = Errno::from_raw(word.errno);
+    match &step.op {
+        Op::Hook(hook) => {
+            let failure = if word.value == 0 { Failure::Errno(errno) } else { Failure::Status(word.value) };
+            hook_fault(&step.origin, hook, failure, output)
+        }
+        Op::FindExec(_) => anyhow::anyhow!("{}: {}", step.origin, exec_text(&program(plan), errno)),
+        _ => Fault { origin: step.origin.to_string(), operation: plan.sentence(step).to_string(), errno }
+            .into(),
+    }
+}
+
+/// argv[0] of the plan's program.
+fn program(plan: &Plan) -> String {
+    let args = plan.child.iter().find_map(|step| match &step.op {
+        Op::Exec { args, .. } => args.first(),
+        _ => None,
+    });
+    args.map_or_else(String::new, |arg| arg.to_string_lossy().into_owned())
+}
+
+/// The texts by which engines tell exit codes 126 and 127 (runc's, which are those of Go's os/exec).
+#[must_use]
+pub fn exec_text(program: &str, errno: Errno) -> String {
+    match errno {
+        Errno::ENOENT if !program.contains('/') => {
+            format!("exec: {program:?}: executable file not found in $PATH")
+        }
+        Errno::ENOENT => format!("exec: {program:?}: stat {program}: no such file or directory"),
+        Errno::EACCES => format!("exec: {program:?}: permission denied"),
+        Errno::EISDIR => format!("exec: {program:?}: is a directory"),
+        other => format!("exec: {program:?}: {}", Named(other)),
+    }
+}

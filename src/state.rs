@@ -1,0 +1,361 @@
+//! The state directory: what is kept of a container between two commands, and its status, derived from facts.
+//!
+//! ```text
+//! ROOT/ID/container.json   what was settled before anything was made: bundle, cgroup, annotations
+//!         config.json      a copy: later edits of the bundle's must not matter (runtime.md#create)
+//!         plan.json        the steps, for the errors of `start`
+//!         state.json       process id, its start time, when; written when the container is created
+//!         exec.fifo        where the process waits; gone once `start` has begun
+//! ```
+//!
+//! A directory without state.json is of a create that goes on or was killed; `delete --force` removes it.
+
+use crate::error::{At, Fault};
+use crate::plan::FIFO;
+use crate::sys::fs::{self, Resolve};
+use crate::sys::{Errno, process};
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// container.json: settled facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// The version of the configuration.
+    pub oci_version: String,
+    /// The container's name.
+    pub id: String,
+    /// The bundle's absolute path.
+    pub bundle: String,
+    /// The absolute path of the root file system.
+    pub rootfs: String,
+    /// `annotations` of the configuration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The container's cgroup, unless it has none of its own.
+    #[serde(default)]
+    pub cgroup: Option<CgroupPath>,
+    /// Whether the container has a pid namespace of its own, so that its processes end with the first one.
+    #[serde(default)]
+    pub own_pids: bool,
+}
+
+/// Where a cgroup lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupPath {
+    /// The directory of the cgroup2 mount.
+    pub mount: String,
+    /// Whether version 1 is mounted beside it.
+    pub hybrid: bool,
+    /// The path below the mount.
+    pub path: String,
+}
+
+/// state.json: the container's first process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Its id in the caller's pid namespace.
+    pub pid: i32,
+    /// Its start time in clock ticks since boot, which together with the id names it for ever (proc(5), field 22).
+    pub start: u64,
+    /// When it was created, RFC 3339.
+    pub created: String,
+    /// How many of the last components of the cgroup's path were made for this container.
+    #[serde(default)]
+    pub cgroup_made: usize,
+}
+
+/// runtime.md#state, and crun's and runc's `paused`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The create command has not ended, or was killed.
+    Creating,
+    /// Waits for `start`.
+    Created,
+    /// The program runs.
+    Running,
+    /// The program is frozen.
+    Paused,
+    /// The first process has ended.
+    Stopped,
+}
+
+impl Status {
+    /// The word of the spec.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// A container's ID names files: letters, digits and `_+-.` only, and neither `.` nor `..`.
+pub fn check_id(id: &str) -> Result<()> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
+    if id.is_empty() || id.len() > 255 || matches!(id, "." | "..") || !id.chars().all(good) {
+        bail!("invalid container ID format: {id:?}");
+    }
+    Ok(())
+}
+
+/// A container's state directory, open.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    root: OwnedFd,
+    name: CString,
+    path: PathBuf,
+}
+
+fn c_string(path: &Path) -> Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).with_context(|| format!("{path:?}: a NUL character inside"))
+}
+
+/// The directory of all containers, `--root`.
+fn open_root(root: &Path) -> Result<OwnedFd> {
+    if root.as_os_str().as_bytes().iter().all(|byte| *byte == b'/') {
+        bail!("--root: / cannot be the directory of the containers' states");
+    }
+    let path = c_string(root)?;
+    fs::open_at(fs::cwd(), &path, fs::O_PATH | fs::O_DIRECTORY, 0)
+        .at("--root", format!("open {}", root.display()))
+        .map_err(Into::into)
+}
+
+/// Makes `--root` and those above it, for its owner only.
+fn make_root(root: &Path) -> Result<OwnedFd> {
+    match open_root(root) {
+        Err(error) if error.downcast_ref::<Fault>().is_some_and(|fault| fault.errno == Errno::ENOENT) => {}
+        other => return other,
+    }
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root);
+    made.at("--root", format!("make the directory {}", root.display()))?;
+    open_root(root)
+}
+
+impl Dir {
+    /// Makes the directory of a new container, and locks it. Its mode lets the container's user reach the fifo by a
+    /// descriptor of the directory; by path nobody comes this far, for the root is the owner's alone.
+    pub fn make(root: &Path, id: &str) -> Result<Dir> {
+        check_id(id)?;
+        let name = CString::new(id)?;
+        let root_fd = make_root(root)?;
+        match fs::mkdir_at(&root_fd, &name, 0o711) {
+            Err(Errno::EEXIST) => bail!("container with given ID already exists: {id}"),
+            other => other.at("--root", format!("make the directory {id}"))?,
+        }
+        let dir = Dir::open_in(root_fd, name, root.join(id))?;
+        dir.lock()?;
+        Ok(dir)
+    }
+
+    /// Opens the directory of a container that exists.
+    pub fn open(root: &Path, id: &str) -> Result<Dir> {
+        check_id(id)?;
+        let missing = || format!("container does not exist: {id}");
+        let root_fd = match open_root(root) {
+            Err(error) if error.downcast_ref::<Fault>().is_some_and(|fault| fault.errno == Errno::ENOENT) => {
+                bail!(missing())
+            }
+            other => other?,
+        };
+        Dir::open_in(root_fd, CString::new(id)?, root.join(id)).map_err(|error| {
+            match error.downcast::<Fault>() {
+                Ok(Fault { errno: Errno::ENOENT, .. }) => anyhow::anyhow!(missing()),
+                Ok(fault) => fault.into(),
+                Err(error) => error,
+            }
+        })
+    }
+
+    fn open_in(root: OwnedFd, name: CString, path: PathBuf) -> Result<Dir> {
+        let flags = fs::O_RDONLY | fs::O_DIRECTORY | fs::O_NOFOLLOW;
+        let fd = fs::open_in(&root, &name, flags, 0, Resolve::Beneath)
+            .at("--root", format!("open the state directory {}", path.display()))?;
+        Ok(Dir { fd, root, name, path })
+    }
+
+    /// Waits until no other command changes this container (flock(2)); the lock goes with this value, or with
+    /// [`Dir::unlock`] where a child has inherited it.
+    pub fn lock(&self) -> Result<(), Fault> {
+        fs::lock(&self.fd, true).at("state", format!("lock {}", self.path.display()))
+    }
+
+    /// Lets other commands in, also where a child process holds a copy of the descriptor.
+    pub fn unlock(&self) -> Result<(), Fault> {
+        fs::lock(&self.fd, false).at("state", format!("unlock {}", self.path.display()))
+    }
+
+    /// A descriptor of its own for the container's process, which is used to open the fifo.
+    pub fn for_child(&self) -> crate::sys::Result<OwnedFd> {
+        fs::open_in(&self.fd, c".", fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::Beneath)
+    }
+
+    /// The directory's path, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a new file.
+    pub fn add(&self, name: &CStr, bytes: &[u8]) -> Result<(), Fault> {
+        let what = || format!("write {}/{}", self.path.display(), name.to_string_lossy());
+        let flags = fs::O_WRONLY | fs::O_CREAT | fs::O_EXCL;
+        let file = fs::open_in(&self.fd, name, flags, 0o600, Resolve::Beneath).at("state", what())?;
+        fs::write_all_at(&file, bytes, 0).at("state", what())
+    }
+
+    /// Makes the fifo at which the process will wait; anybody who has the directory may open it for writing.
+    pub fn add_fifo(&self) -> Result<(), Fault> {
+        let what = || format!("make the fifo {}/exec.fifo", self.path.display());
+        fs::mknod_at(&self.fd, FIFO, libc::S_IFIFO | 0o622, 0).at("state", what())
+    }
+
+    /// Writes state.json so that a reader sees none or the whole.
+    pub fn save(&self, state: &State) -> Result<()> {
+        self.add(c".state.json", &serde_json::to_vec(state)?)?;
+        fs::rename_at(&self.fd, c".state.json", &self.fd, c"state.json", true)
+            .at("state", format!("rename {}/.state.json to state.json", self.path.display()))?;
+        Ok(())
+    }
+
+    /// Reads a whole file; `None` if there is none.
+    pub fn read(&self, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
+        let what = || format!("read {}/{}", self.path.display(), name.to_string_lossy());
+        let file = match fs::open_in(&self.fd, name, fs::O_RDONLY, 0, Resolve::Beneath) {
+            Err(Errno::ENOENT) => return Ok(None),
+            other => other.at("state", what())?,
+        };
+        let mut bytes = Vec::new();
+        std::fs::File::from(file).read_to_end(&mut bytes).at("state", what())?;
+        Ok(Some(bytes))
+    }
+
+    /// container.json; `None` if the create that made the directory was killed before it wrote that.
+    pub fn container(&self) -> Result<Option<Container>> {
+        self.json(c"container.json")
+    }
+
+    /// state.json; `None` before the container is created.
+    pub fn state(&self) -> Result<Option<State>> {
+        self.json(c"state.json")
+    }
+
+    fn json<T: for<'de> Deserialize<'de>>(&self, name: &CStr) -> Result<Option<T>> {
+        let Some(bytes) = self.read(name)? else { return Ok(None) };
+        let place = || format!("{}/{}", self.path.display(), name.to_string_lossy());
+        serde_json::from_slice(&bytes).map(Some).with_context(place)
+    }
+
+    /// The copy of the configuration.
+    pub fn config(&self) -> Result<Vec<u8>> {
+        self.read(c"config.json")?.with_context(|| format!("{}: no config.json", self.path.display()))
+    }
+
+    /// Opens the fifo for reading, without waiting for the writer; `None` once `start` has begun.
+    pub fn open_fifo(&self) -> Result<Option<OwnedFd>, Fault> {
+        match fs::open_in(&self.fd, FIFO, fs::O_RDONLY | fs::O_NONBLOCK, 0, Resolve::Beneath) {
+            Err(Errno::ENOENT) => Ok(None),
+            other => other.map(Some).at("state", "open the fifo"),
+        }
+    }
+
+    /// Whether the fifo is there: the container waits for `start`.
+    #[must_use]
+    pub fn has_fifo(&self) -> bool {
+        fs::stat_at(&self.fd, FIFO, libc::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Removes the fifo: the container has been started.
+    pub fn remove_fifo(&self) -> Result<(), Fault> {
+        match fs::unlink_at(&self.fd, FIFO, false) {
+            Err(Errno::ENOENT) => Ok(()),
+            other => other.at("state", "remove the fifo"),
+        }
+    }
+
+    /// Removes all files and the directory itself.
+    pub fn remove(&self) -> Result<(), Fault> {
+        for name in [c"state.json", c".state.json", FIFO, c"plan.json", c"config.json", c"container.json"] {
+            match fs::unlink_at(&self.fd, name, false) {
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(error) => return Err(error).at("state", format!("remove {}", name.to_string_lossy())),
+            }
+        }
+        match fs::unlink_at(&self.root, &self.name, true) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error).at("state", format!("remove {}", self.path.display())),
+        }
+    }
+}
+
+/// What /proc/PID/stat tells of a process: whether it is a zombie, and its start time (proc(5)).
+fn stat(pid: i32) -> Option<(bool, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in parentheses and may hold anything, more parentheses too.
+    let mut fields = text.get(text.rfind(')')? + 2..)?.split(' ');
+    let zombie = matches!(fields.next()?, "Z" | "X");
+    Some((zombie, fields.nth(18)?.parse().ok()?))
+}
+
+/// The start time of a process that is there.
+#[must_use]
+pub fn start_time(pid: i32) -> Option<u64> {
+    stat(pid).map(|(_, start)| start)
+}
+
+impl State {
+    /// Whether the process lives. One that has the id but another start time is somebody else.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        stat(self.pid).is_some_and(|(zombie, start)| !zombie && start == self.start)
+    }
+
+    /// A pidfd of the process, checked to be the same one; `None` if it has ended.
+    pub fn pidfd(&self) -> Result<Option<OwnedFd>, Fault> {
+        match process::pidfd_open(self.pid) {
+            Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
+            other => {
+                let pidfd = other.at("state", format!("open process {}", self.pid))?;
+                Ok(self.is_alive().then_some(pidfd))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_checked_before_it_touches_a_path() {
+        for id in ["a", "A-b_c.d+9", "..."] {
+            assert!(check_id(id).is_ok(), "{id}");
+        }
+        for id in ["", ".", "..", "a/b", "a b", "ä", "a\0"] {
+            let error = check_id(id).unwrap_err().to_string();
+            assert!(error.starts_with("invalid container ID format"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_process_with_another_start_time_is_another_process() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let state = State { pid, start: start_time(pid).unwrap(), created: String::new(), cgroup_made: 0 };
+        assert!(state.is_alive() && state.pidfd().unwrap().is_some());
+        let older = State { start: state.start - 1, ..state };
+        assert!(!older.is_alive() && older.pidfd().unwrap().is_none());
+    }
+}
