@@ -4,11 +4,11 @@
 //! only the machine's own is compiled in; tests have them all.
 
 #[cfg(any(test, target_arch = "aarch64"))]
-mod aarch64;
+pub mod aarch64;
 #[cfg(any(test, target_arch = "riscv64"))]
-mod riscv64;
+pub mod riscv64;
 #[cfg(any(test, target_arch = "x86_64"))]
-mod x86_64;
+pub mod x86_64;
 
 /// Stands in a table where an ABI does not have the call.
 const NONE: u32 = u32::MAX;
@@ -94,7 +94,6 @@ impl Machine {
     }
 }
 
-#[allow(dead_code, reason = "each target has one of the tables")]
 fn find<const N: usize>(table: &'static [(&str, [u32; N])], name: &str) -> Option<&'static [u32]> {
     let index = table.binary_search_by_key(&name, |row| row.0).ok()?;
     table.get(index).map(|row| row.1.as_slice())

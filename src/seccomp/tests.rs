@@ -4,10 +4,15 @@
 //! with what runc uses.
 
 mod bpf;
+mod docker;
 mod libseccomp;
+mod mistakes;
 mod model;
 mod overlap;
 mod random;
+mod seccompiler_crate;
+mod small;
+mod tables;
 
 use super::*;
 use crate::spec::seccomp::Seccomp;

@@ -104,8 +104,10 @@ pub struct Kind {
     pub one_action: bool,
     /// The most rules.
     pub rules: usize,
-    /// The most conditions of a rule.
-    pub conditions: usize,
+    /// The fewest and the most conditions of a rule.
+    pub conditions: (usize, usize),
+    /// The most calls that the rules are for.
+    pub calls: usize,
 }
 
 pub fn profile(random: &mut Random, machine: &Machine, kind: &Kind) -> Seccomp<'static> {
@@ -116,12 +118,13 @@ pub fn profile(random: &mut Random, machine: &Machine, kind: &Kind) -> Seccomp<'
     let default = *random.one(&ACTIONS);
     let only = (*random.one(&ACTIONS), errno(random, "SCMP_ACT_ERRNO"));
     let mut names = NAMES.to_vec();
-    let width = 1 + random.below(6);
+    let width = 1 + random.below(kind.calls);
     names.rotate_left(random.below(NAMES.len()));
     let syscalls = (0..1 + random.below(kind.rules)).map(|_| {
         let action = if kind.one_action { only.0 } else { *random.one(&ACTIONS) };
         let data = if kind.one_action { only.1 } else { errno(random, action) };
-        let count = random.below(kind.conditions + 1);
+        let (fewest, most) = kind.conditions;
+        let count = fewest + random.below(most - fewest + 1);
         let args = (0..count).map(|_| Arg {
             index: u32::try_from(random.below(6)).unwrap() / (1 + u32::from(random.chance(50))),
             value: random.value(),
