@@ -6,7 +6,8 @@ use crate::sys::{Errno, Result};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The directory of a cgroup, held by an `O_PATH` descriptor: for clone3's CLONE_INTO_CGROUP too.
+/// The directory of a cgroup, open for reading: bpf(2) takes no `O_PATH` descriptor (EBADF). clone3's
+/// CLONE_INTO_CGROUP takes it too.
 #[derive(Debug)]
 pub struct Cgroup {
     dir: OwnedFd,
@@ -212,7 +213,7 @@ fn make_directories(mount: &Mount, path: &CStr) -> std::result::Result<usize, Fa
             Err(errno) => return Err(fail(whole, errno)),
         }
         parents = 0;
-        for prefix in prefixes(path).filter(|prefix| &**prefix != whole) {
+        for prefix in prefixes(path).filter(|prefix| **prefix != *whole) {
             match fs::mkdir_at(mount, &prefix, 0o755) {
                 Ok(()) => parents += 1,
                 Err(Errno::EEXIST) => parents = 0,

@@ -1,7 +1,8 @@
 //! Where cgroups lie: `linux.cgroupsPath`, and the cgroup of a process. Nothing here changes anything.
 
-use super::{Failure, failure};
-use crate::sys::Errno;
+use super::Failure;
+use crate::sys::{Errno, fs};
+use std::ffi::CString;
 
 /// The container's cgroup as a path from the root of the cgroup2 mount, beginning with `/`
 /// (config-linux.md#cgroups-path).
@@ -48,7 +49,9 @@ pub fn of(process: &str) -> Result<String, Failure> {
 /// The text of a process's cgroup file: one line for each hierarchy.
 pub(super) fn hierarchies_of(process: &str) -> Result<String, Failure> {
     let file = format!("/proc/{process}/cgroup");
-    let bytes = std::fs::read(&file).map_err(|error| failure(&format!("read {file}"), &error))?;
+    let fail = |errno| (format!("read {file}"), errno);
+    let path = CString::new(file.as_str()).map_err(|_| fail(Errno::EINVAL))?;
+    let bytes = fs::open_at(fs::cwd(), &path, fs::O_RDONLY, 0).and_then(fs::read_to_end).map_err(fail)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

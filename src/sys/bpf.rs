@@ -117,9 +117,9 @@ pub fn load_device_program(program: &[u64], name: &CStr) -> Result<OwnedFd> {
     }
 }
 
-/// Attaches a device program to a cgroup, whose descriptor may be an `O_PATH` one, beside programs that are there
-/// and those of its ancestors: an access must pass all of them. With `replaced`, that program's place is taken in
-/// one step. EPERM: an ancestor has a program that allows none below it.
+/// Attaches a device program to a cgroup, whose descriptor must not be an `O_PATH` one (EBADF), beside programs
+/// that are there and those of its ancestors: an access must pass all of them. With `replaced`, that program's
+/// place is taken in one step. EPERM: an ancestor has a program that allows none below it.
 pub fn attach_device_program(
     cgroup: impl AsFd,
     program: impl AsFd,
