@@ -54,14 +54,23 @@ impl Stop {
     /// # Errors
     /// A signal came, or ([`Stopped`]) another thread failed; then that thread's error is the one to report.
     pub fn check(&self) -> Result<()> {
+        self.check_signals()?;
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(Stopped.into());
+        }
+        Ok(())
+    }
+
+    /// Whether a signal came by now.
+    ///
+    /// # Errors
+    /// One did.
+    pub fn check_signals(&self) -> Result<()> {
         if self.signals.read_signal().during(|| "signalfd: read".to_owned())?.is_some() {
             self.signalled.store(true, Ordering::Relaxed);
         }
         if self.signalled.load(Ordering::Relaxed) {
             bail!("interrupted");
-        }
-        if self.failed.load(Ordering::Relaxed) {
-            return Err(Stopped.into());
         }
         Ok(())
     }

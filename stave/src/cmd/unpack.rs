@@ -48,7 +48,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let draft = Draft::begin(&asked.bundle).with_context(|| asked.bundle.display().to_string())?;
     let done = fill(&draft, &asked, &stop).with_context(|| archive_name(&asked.archive));
     // An interruption is no fault of the archive.
-    stop.check()?;
+    stop.check_signals()?;
     let (image, report) = done?;
     draft.publish().with_context(|| asked.bundle.display().to_string())?;
     if !asked.quiet {

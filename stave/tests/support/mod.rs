@@ -1,0 +1,87 @@
+//! What the tests of stave share: a tar maker that also makes wrong tars, image archives around layers, a listing of a
+//! directory that leaves nothing out, and a way to run the binary.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a skipped test says why")]
+
+pub mod images;
+pub mod listing;
+pub mod tar;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The binary under test.
+pub fn stave() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_stave"))
+}
+
+/// Runs `stave unpack ARCHIVE BUNDLE` with further arguments.
+pub fn unpack(archive: &Path, bundle: &Path, more: &[&str]) -> Output {
+    stave().arg("unpack").arg(archive).arg(bundle).args(more).output().unwrap()
+}
+
+/// As [`unpack`], which must succeed; gives what it said.
+pub fn unpacked(archive: &Path, bundle: &Path, more: &[&str]) -> String {
+    let output = unpack(archive, bundle, more);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    said
+}
+
+/// As [`unpack`], which must fail in one line and leave nothing behind; gives the line.
+pub fn refused(archive: &Path, bundle: &Path, more: &[&str]) -> String {
+    let before = names(bundle.parent().unwrap());
+    let output = unpack(archive, bundle, more);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(names(bundle.parent().unwrap()), before, "something is left behind");
+    let line = said.strip_suffix('\n').unwrap();
+    assert!(line.starts_with("stave: ") && !line.contains('\n'), "not one line: {said:?}");
+    line.to_owned()
+}
+
+/// The names in a directory, hidden ones too.
+pub fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Whether the tests can make devices and give files away. In continuous integration they must be able to.
+pub fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    assert!(root || std::env::var_os("CI").is_none(), "this test needs root");
+    if !root {
+        eprintln!("skipped: needs root");
+    }
+    root
+}
+
+/// Whether these programs can be run. In continuous integration they must be there.
+pub fn has_tools(tools: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = |tool: &&str| std::env::split_paths(&path).any(|directory| directory.join(tool).exists());
+    let missing: Vec<_> = tools.iter().filter(|tool| !found(tool)).collect();
+    assert!(
+        missing.is_empty() || std::env::var_os("CI").is_none(),
+        "these programs are missing: {missing:?}"
+    );
+    if !missing.is_empty() {
+        eprintln!("skipped: these programs are missing: {missing:?}");
+    }
+    missing.is_empty()
+}
+
+/// Runs a program that must succeed; gives its output.
+pub fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Vec<u8> {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
