@@ -1,17 +1,30 @@
 //! `casque::cgroupv2` on this machine's cgroup2, as root: each test makes one cgroup of its own below the mount and
-//! removes it. Limits of controllers that a hybrid machine keeps in version 1 are tested in the virtual machine.
+//! removes it. What this machine has not is skipped with a word on stderr; CASQUE_RIG=1 says that this is the rig
+//! (rig/README.md): it has everything, so a skip is a failure, and its disk may be changed.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
 
 use casque::cgroupv2::stats::Stats;
-use casque::cgroupv2::{Cgroup, Controllers, Events, Mount, OomKills, State, devices, path};
-use casque::plan::Draft;
+use casque::cgroupv2::{
+    Cgroup, Controllers, Events, Mount, OomKills, State, devices, oom_kills, path, resources,
+};
+use casque::plan::{Draft, Op};
 use casque::spec::resources::Resources;
 use casque::sys::{Errno, bpf};
 use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+fn in_rig() -> bool {
+    std::env::var_os("CASQUE_RIG").is_some()
+}
+
+fn skip(test: &str, why: &str) {
+    assert!(!in_rig(), "the rig cannot skip {test}: {why}");
+    eprintln!("skipped: {test}: {why}");
+}
 
 /// A cgroup that is not made yet, and whatever is there at the end is removed.
 struct Place {
@@ -21,7 +34,7 @@ struct Place {
 }
 
 impl Place {
-    /// `None`, with the reason on stderr, where it cannot be tested; a failure where CI runs.
+    /// `None` where it cannot be tested.
     fn new(name: &str) -> Option<Place> {
         let found = if nix::unistd::geteuid().is_root() {
             Mount::find().map_err(|(text, errno)| format!("{text}: {errno}"))
@@ -35,11 +48,21 @@ impl Place {
                 Some(Place { mount, controllers, top })
             }
             Err(why) => {
-                assert!(std::env::var_os("CI").is_none(), "cannot skip {name} here: {why}");
-                eprintln!("skipped: {name}: {why}");
+                skip(name, &why);
                 None
             }
         }
+    }
+
+    /// The same, with a cgroup that has these controllers.
+    fn with(name: &str, controllers: &[&str]) -> Option<(Place, Cgroup)> {
+        let place = Place::new(name)?;
+        if let Some(missing) = controllers.iter().find(|controller| !place.controllers.has(controller)) {
+            skip(name, &place.controllers.why_not(missing));
+            return None;
+        }
+        let cgroup = place.made("");
+        Some((place, cgroup))
     }
 
     fn path(&self, below: &str) -> CString {
@@ -70,16 +93,36 @@ impl Place {
         child
     }
 
+    /// A shell script in the cgroup: its exit status, 128 and more for a signal, and what it printed.
+    fn script(&self, script: &str) -> (i32, String) {
+        let enter = format!("echo $$ > {}/cgroup.procs || exit 99\n{script}", self.dir("").display());
+        let output = Command::new("sh").args(["-c", &enter]).stderr(Stdio::null()).output().unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        let code = output.status.code().or(signal.map(|signal| 128 + signal)).unwrap();
+        assert_ne!(code, 99, "sh could not enter the cgroup");
+        (code, String::from_utf8(output.stdout).unwrap())
+    }
+
     /// Whether a process in the cgroup can open the file for reading.
     fn opens(&self, file: &str) -> bool {
-        let script = r#"echo $$ > "$1/cgroup.procs" || exit 9; exec < "$2""#;
-        let mut sh = Command::new("sh");
-        sh.args(["-c", script, "sh"]).arg(self.dir("")).arg(file).stderr(Stdio::null());
-        match sh.status().unwrap().code() {
-            Some(0) => true,
-            Some(code) if code != 9 => false,
-            other => panic!("sh could not enter the cgroup: {other:?}"),
+        self.script(&format!("exec < {file}")).0 == 0
+    }
+
+    /// Writes what `linux.resources` with these properties asks for, as `create` and `update` do.
+    fn set(&self, cgroup: &Cgroup, json: &str) -> Result<(), String> {
+        let resources: Resources = casque::spec::read(json.as_bytes()).unwrap();
+        let mut draft = Draft::default();
+        let present = resources::Present::read(cgroup).unwrap();
+        let steps = resources::lower(&resources, &self.controllers, &present, &mut draft);
+        match draft.problems.first() {
+            Some(problem) => return Err(format!("{}: {}", problem.origin, problem.text)),
+            None => assert!(!steps.is_empty(), "{json}"),
         }
+        for step in steps {
+            let Op::Write { path, bytes, .. } = &step.op else { panic!("{:?}", step.op) };
+            cgroup.write(path, bytes).map_err(|errno| format!("{}: {path:?}: {errno:?}", step.origin))?;
+        }
+        Ok(())
     }
 }
 
@@ -247,20 +290,15 @@ fn a_missing_controller_is_named_when_its_file_is_written() {
 
 #[test]
 fn limits_of_huge_pages_hold_and_are_counted() {
-    let Some(place) = Place::new("hugetlb") else { return };
-    if !place.controllers.has("hugetlb")
-        || !std::path::Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists()
-    {
-        assert!(std::env::var_os("CI").is_none(), "cannot skip here: no hugetlb controller");
-        eprintln!("skipped: no hugetlb controller or no pages of 2 MB");
-        return;
+    let Some((place, cgroup)) = Place::with("hugetlb", &["hugetlb"]) else { return };
+    if !Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists() {
+        return skip("hugetlb", "this processor has no pages of 2 MB");
     }
-    let cgroup = place.made("/a");
     cgroup.write(c"hugetlb.2MB.max", b"4194304").unwrap();
     cgroup.write(c"hugetlb.2MB.rsvd.max", b"0").unwrap();
     assert_eq!(cgroup.read(c"hugetlb.2MB.max").unwrap(), "4194304\n");
     assert_eq!(cgroup.write(c"hugetlb.2MB.max", b"nonsense"), Err(Errno::EINVAL));
-    let mut child = place.sleeper("/a");
+    let mut child = place.sleeper("");
     let stats = Stats::read(&cgroup).unwrap();
     assert_eq!(stats.hugetlb["2MB"].usage, 0);
     assert_eq!(stats.pids.current, 1);
@@ -291,7 +329,7 @@ fn device_programs_deny_allow_and_are_replaced_in_place() {
     cgroup.replace_devices(None).unwrap();
     cgroup.replace_devices(Some(&program(more))).unwrap();
     assert_eq!(attached(), 1);
-    assert!(!place.opens("/dev/port") || !std::path::Path::new("/dev/port").exists());
+    assert!(!place.opens("/dev/port") || !Path::new("/dev/port").exists());
 }
 
 #[test]
@@ -365,4 +403,203 @@ fn opening_and_removing_what_is_not_there_tell_so() {
     Cgroup::remove(&place.mount, &place.top, 0).unwrap();
     let other: &CStr = c"/proc";
     assert_eq!(Mount::at(other, place.mount.mode).unwrap_err().1, Errno::ENOENT);
+}
+
+/// The one number that stands beside a word in a file of the cgroup.
+fn count(cgroup: &Cgroup, file: &CStr, word: &str) -> u64 {
+    let text = cgroup.read(file).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{word} in {text}")).parse().unwrap()
+}
+
+#[test]
+fn a_limit_of_memory_kills_and_the_kill_is_told() {
+    let Some((place, cgroup)) = Place::with("memory", &["memory"]) else { return };
+    place.set(&cgroup, r#"{"memory":{"limit":16777216,"swap":16777216,"reservation":4096}}"#).unwrap();
+    assert_eq!(cgroup.read(c"memory.max").unwrap(), "16777216\n");
+    assert_eq!(cgroup.read(c"memory.low").unwrap(), "4096\n");
+    let mut kills = OomKills::open(&cgroup).unwrap();
+    assert_eq!(place.script("exec tail /dev/zero").0, 128 + libc::SIGKILL);
+    let mut polled = [libc::pollfd { fd: kills.as_fd().as_raw_fd(), events: libc::POLLPRI, revents: 0 }];
+    assert_eq!(casque::sys::process::poll(&mut polled, 5000), Ok(1));
+    assert_eq!((kills.news(), kills.news()), (Ok(1), Ok(0)));
+    assert_eq!(oom_kills(&cgroup), Ok(1));
+
+    let stats = Stats::read(&cgroup).unwrap().memory;
+    assert_eq!(stats.usage.limit, 16_777_216);
+    assert!(stats.usage.failcnt > 0 && stats.raw.contains_key("anon"), "{stats:?}");
+}
+
+#[test]
+fn updates_of_memory_use_what_is_there() {
+    let Some((place, cgroup)) = Place::with("update", &["memory"]) else { return };
+    place.set(&cgroup, r#"{"memory":{"limit":67108864}}"#).unwrap();
+    place.set(&cgroup, r#"{"memory":{"swap":134217728}}"#).unwrap();
+    match cgroup.read(c"memory.swap.max") {
+        Err(Errno::ENOENT) => {}
+        text => assert_eq!(text.unwrap(), "67108864\n"),
+    }
+    place.set(&cgroup, r#"{"memory":{"limit":-1},"unified":{"memory.high":"33554432"}}"#).unwrap();
+    assert_eq!(cgroup.read(c"memory.max").unwrap(), "max\n");
+    assert_eq!(cgroup.read(c"memory.high").unwrap(), "33554432\n");
+
+    let hog = "head -c 8M /dev/zero | tail | { sleep 1000; }";
+    let sleeper = format!("echo $$ > {}/cgroup.procs; {hog}", place.dir("").display());
+    let mut sh = Command::new("sh").args(["-c", &sleeper]).stdout(Stdio::null()).spawn().unwrap();
+    while resources::Present::read(&cgroup).unwrap().usage.unwrap() < 4 << 20 {
+        std::thread::yield_now();
+    }
+    let refused = place.set(&cgroup, r#"{"memory":{"limit":1048576,"checkBeforeUpdate":true}}"#).unwrap_err();
+    assert!(
+        refused.starts_with("linux.resources.memory.limit: 1048576 bytes are not more than"),
+        "{refused}"
+    );
+    assert_eq!(oom_kills(&cgroup), Ok(0));
+    cgroup.kill().unwrap();
+    sh.wait().unwrap();
+}
+
+#[test]
+fn a_limit_of_processes_stops_forks() {
+    let Some((place, cgroup)) = Place::with("pids", &["pids"]) else { return };
+    place.set(&cgroup, r#"{"pids":{"limit":2}}"#).unwrap();
+    assert_eq!(place.script("sleep 0.2 & wait").0, 0);
+    assert_ne!(place.script("sleep 0.2 & sleep 0.2 & wait").0, 0);
+    assert!(count(&cgroup, c"pids.events", "max") >= 1);
+    place.set(&cgroup, r#"{"pids":{"limit":-1}}"#).unwrap();
+    assert_eq!(place.script("sleep 0.2 & sleep 0.2 & wait").0, 0);
+    assert_eq!(Stats::read(&cgroup).unwrap().pids.limit, 0);
+    place.set(&cgroup, r#"{"pids":{"limit":0}}"#).unwrap();
+    assert_eq!(place.script("true").0, 0, "the first process is born under a limit of 0");
+}
+
+#[test]
+fn a_quota_throttles_and_bursts_change_in_any_direction() {
+    let Some((place, cgroup)) = Place::with("cpu", &["cpu"]) else { return };
+    place.set(&cgroup, r#"{"cpu":{"quota":5000,"period":50000}}"#).unwrap();
+    assert_eq!(place.script("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").0, 0);
+    assert!(count(&cgroup, c"cpu.stat", "nr_throttled") > 0);
+    assert!(Stats::read(&cgroup).unwrap().cpu.throttling.throttled_time > 0);
+
+    for (quota, burst) in [(100_000, 50_000), (20_000, 10_000), (200_000, 100_000), (200_000, 0), (-1, 0)] {
+        place.set(&cgroup, &format!(r#"{{"cpu":{{"quota":{quota},"burst":{burst}}}}}"#)).unwrap();
+        let max = if quota < 0 { "max".to_owned() } else { quota.to_string() };
+        assert_eq!(cgroup.read(c"cpu.max").unwrap(), format!("{max} 50000\n"));
+        assert_eq!(cgroup.read(c"cpu.max.burst").unwrap(), format!("{burst}\n"));
+    }
+    place.set(&cgroup, r#"{"cpu":{"quota":20000}}"#).unwrap();
+    place.set(&cgroup, r#"{"cpu":{"period":40000}}"#).unwrap();
+    assert_eq!(cgroup.read(c"cpu.max").unwrap(), "20000 40000\n");
+}
+
+#[test]
+fn shares_are_weights_and_idle_goes_and_comes() {
+    let Some((place, cgroup)) = Place::with("weight", &["cpu"]) else { return };
+    place.set(&cgroup, r#"{"cpu":{"shares":1024}}"#).unwrap();
+    assert_eq!(cgroup.read(c"cpu.weight").unwrap(), "100\n");
+    for json in [r#"{"cpu":{"idle":1,"shares":512}}"#, r#"{"cpu":{"idle":1}}"#] {
+        place.set(&cgroup, json).unwrap();
+        assert_eq!(cgroup.read(c"cpu.idle").unwrap(), "1\n");
+    }
+    place.set(&cgroup, r#"{"cpu":{"idle":0,"shares":2048}}"#).unwrap();
+    assert_eq!(cgroup.read(c"cpu.weight").unwrap(), "174\n");
+}
+
+#[test]
+fn processors_and_memory_nodes_are_those_of_the_set() {
+    let Some((place, cgroup)) = Place::with("cpuset", &["cpuset"]) else { return };
+    place.set(&cgroup, r#"{"cpu":{"cpus":"0","mems":"0"}}"#).unwrap();
+    let (_, text) = place.script("grep -E '(Cpus|Mems)_allowed_list' /proc/self/status");
+    assert_eq!(
+        text.split_ascii_whitespace().collect::<Vec<_>>(),
+        ["Cpus_allowed_list:", "0", "Mems_allowed_list:", "0"]
+    );
+}
+
+/// The number of the rig's spare disk.
+fn disk() -> String {
+    std::fs::read_to_string("/sys/block/vda/dev").unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn rates_of_a_disk_hold_and_are_counted() {
+    let Some((place, cgroup)) = Place::with("io", &["io"]) else { return };
+    if !in_rig() {
+        return skip("io", "only the rig has a disk to spare");
+    }
+    let disk = disk();
+    let (major, minor) = disk.split_once(':').unwrap();
+    let limit = |property: &str, rate: u32| {
+        let json =
+            format!(r#"{{"blockIO":{{"{property}":[{{"major":{major},"minor":{minor},"rate":{rate}}}]}}}}"#);
+        place.set(&cgroup, &json).unwrap();
+    };
+    limit("throttleReadBpsDevice", 1 << 20);
+    limit("throttleWriteIOPSDevice", 7);
+    assert_eq!(cgroup.read(c"io.max").unwrap(), format!("{disk} rbps=1048576 wbps=max riops=max wiops=7\n"));
+    let start = std::time::Instant::now();
+    assert_eq!(place.script("exec dd if=/dev/vda of=/dev/null bs=256k count=8 iflag=direct").0, 0);
+    assert!(start.elapsed().as_millis() > 1000, "{:?}", start.elapsed());
+    let stats = Stats::read(&cgroup).unwrap().blkio.io_service_bytes_recursive;
+    assert!(stats.iter().any(|entry| entry.op == "Read" && entry.value == 2 << 20), "{stats:?}");
+
+    let unified = format!(r#"{{"unified":{{"io.max":"{disk} rbps=max\n{disk} wiops=9"}}}}"#);
+    place.set(&cgroup, &unified).unwrap();
+    assert_eq!(cgroup.read(c"io.max").unwrap(), format!("{disk} rbps=max wbps=max riops=max wiops=9\n"));
+    limit("throttleWriteIOPSDevice", 0);
+    assert_eq!(cgroup.read(c"io.max").unwrap(), "");
+}
+
+#[test]
+fn weights_go_to_bfq_where_it_schedules_and_else_to_iocost() {
+    let Some((place, cgroup)) = Place::with("io-weight", &["io"]) else { return };
+    if !in_rig() {
+        return skip("io-weight", "only the rig has a disk to spare");
+    }
+    let disk = disk();
+    let (major, minor) = disk.split_once(':').unwrap();
+    let device =
+        format!(r#"{{"blockIO":{{"weightDevice":[{{"major":{major},"minor":{minor},"weight":100}}]}}}}"#);
+    place.set(&cgroup, r#"{"blockIO":{"weight":500}}"#).unwrap();
+    assert_eq!(cgroup.read(c"io.weight").unwrap(), "default 4950\n");
+    let refused = place.set(&cgroup, &device).unwrap_err();
+    assert_eq!(refused, "linux.resources.blockIO.weightDevice[0]: \"io.bfq.weight\": EOPNOTSUPP");
+    std::fs::write("/sys/fs/cgroup/io.cost.qos", format!("{disk} enable=1 ctrl=auto")).unwrap();
+    place.set(&cgroup, &device).unwrap();
+    assert_eq!(cgroup.read(c"io.weight").unwrap(), format!("default 4950\n{disk} 910\n"));
+
+    std::fs::write("/sys/fs/cgroup/io.cost.qos", format!("{disk} enable=0")).unwrap();
+    std::fs::write("/sys/block/vda/queue/scheduler", "bfq").unwrap();
+    place.set(&cgroup, r#"{"blockIO":{"weight":300}}"#).unwrap();
+    place.set(&cgroup, &device).unwrap();
+    assert_eq!(cgroup.read(c"io.bfq.weight").unwrap(), format!("default 300\n{disk} 100\n"));
+    std::fs::write("/sys/block/vda/queue/scheduler", "none").unwrap();
+}
+
+#[test]
+fn a_parent_with_processes_of_its_own_is_named_when_a_limit_cannot_be_set() {
+    let Some((place, top)) = Place::with("inner", &["memory"]) else { return };
+    let mut child = place.sleeper("");
+    let cgroup = place.made("/a");
+    assert_eq!(cgroup.write(c"memory.max", b"1"), Err(Errno::ENOENT));
+    let text = format!(
+        "cgroup {} cannot give the memory controller to its children, for it has processes of its own",
+        place.top.to_str().unwrap()
+    );
+    assert_eq!(cgroup.why_not(c"memory.max"), Some(text));
+    top.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn no_container_is_made_in_a_threaded_subtree() {
+    let Some((place, top)) = Place::with("threaded", &["memory"]) else { return };
+    drop(place.made("/a"));
+    top.write(c"cgroup.subtree_control", b"-memory -io -hugetlb -rdma -misc").unwrap();
+    let inner = Cgroup::open(&place.mount, &place.path("/a")).unwrap();
+    inner.write(c"cgroup.type", b"threaded").unwrap();
+    let (text, errno) = place.make("/b").unwrap_err();
+    assert_eq!(errno, Errno::EOPNOTSUPP);
+    assert!(text.contains("threaded"), "{text}");
+    assert!(!place.dir("/b").exists());
 }

@@ -225,29 +225,45 @@ fn make_directories(mount: &Mount, path: &CStr) -> std::result::Result<usize, Fa
     Err(fail(whole, Errno::ENOENT))
 }
 
-/// Has each ancestor, from the root on, give `wanted` to its children. Some may refuse: a controller that has no
-/// place below it, or a cgroup with processes. The last refusal is given back.
+/// Has each ancestor, from the root on, give `wanted` to its children; the first that refuses is given back, as it
+/// is why those below it cannot either.
 fn enable(mount: &Mount, path: &CStr, wanted: &[&str]) -> Option<(CString, Errno)> {
     let mut refusal = None;
     let above = prefixes(path).rev().skip(1).collect::<Vec<_>>();
     for ancestor in std::iter::once(c".".to_owned()).chain(above.into_iter().rev()) {
-        let mut give = |names: &[&str]| {
-            let words: Vec<String> = names.iter().map(|name| format!("+{name}")).collect();
-            let result = open_directory(mount, &ancestor)
-                .and_then(|dir| write_file(dir, c"cgroup.subtree_control", words.join(" ").as_bytes()));
-            if let Err(errno) = result {
-                let name = if &*ancestor == c"." { c"/".to_owned() } else { absolute(&ancestor) };
-                refusal = Some((name, errno));
-            }
-            result.is_ok()
-        };
-        if !give(wanted) && wanted.len() > 1 {
-            for name in wanted {
-                give(&[name]);
-            }
+        let given = open_directory(mount, &ancestor).and_then(|dir| give(&dir, wanted));
+        if let (Err(errno), None) = (given, &refusal) {
+            refusal = Some((if &*ancestor == c"." { c"/".to_owned() } else { absolute(&ancestor) }, errno));
         }
     }
     refusal
+}
+
+/// Has one cgroup give to its children what it has of `wanted`.
+///
+/// EBUSY: it has processes of its own. Then nothing more may be tried: it could still give the controllers that
+/// know threads, but that would make it the root of a threaded subtree, in which no container can be.
+fn give(dir: &OwnedFd, wanted: &[&str]) -> Result<()> {
+    let write = |names: &[&str]| {
+        let words: Vec<String> = names.iter().map(|name| format!("+{name}")).collect();
+        write_file(dir, c"cgroup.subtree_control", words.join(" ").as_bytes())
+    };
+    let all = match write(wanted) {
+        Err(Errno::ENOENT) => {
+            let has = read_file(dir, c"cgroup.controllers")?;
+            let some: Vec<&str> = has.split_ascii_whitespace().filter(|name| wanted.contains(name)).collect();
+            write(&some)
+        }
+        other => other,
+    };
+    match all {
+        // One of them has a reason of its own, such as realtime processes for cpu; it must not keep the others back.
+        Err(errno) if errno != Errno::EBUSY && wanted.len() > 1 => wanted
+            .iter()
+            .filter_map(|name| write(&[name]).err())
+            .fold(Ok(()), |first, errno| first.and(Err(errno))),
+        other => other,
+    }
 }
 
 fn absolute(path: &CStr) -> CString {

@@ -46,8 +46,8 @@ pub fn of(process: &str) -> Result<String, Failure> {
         .ok_or_else(|| (format!("find cgroup v2 in /proc/{process}/cgroup"), Errno::ENOENT))
 }
 
-/// The text of a process's cgroup file: one line for each hierarchy.
-pub(super) fn hierarchies_of(process: &str) -> Result<String, Failure> {
+/// The text of a process's cgroup file: one line for each hierarchy. `process` is a number or `self`.
+pub fn hierarchies_of(process: &str) -> Result<String, Failure> {
     let file = format!("/proc/{process}/cgroup");
     let fail = |errno| (format!("read {file}"), errno);
     let path = CString::new(file.as_str()).map_err(|_| fail(Errno::EINVAL))?;
@@ -55,8 +55,8 @@ pub(super) fn hierarchies_of(process: &str) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The line of version 2 has the number 0 and no names. The kernel marks a removed cgroup.
-fn in_hierarchies(text: &str) -> Option<&str> {
+/// The cgroup of version 2 in such a text: its line has the number 0 and no names. The kernel marks a removed cgroup.
+pub fn in_hierarchies(text: &str) -> Option<&str> {
     let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
     Some(path.strip_suffix(" (deleted)").unwrap_or(path))
 }
