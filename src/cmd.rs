@@ -19,13 +19,12 @@ use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job};
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container};
-use crate::sys::{fs, process};
+use crate::sys::{Errno, fs, process};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ArgMatches;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// The global options.
 #[derive(Debug)]
@@ -39,10 +38,13 @@ pub struct Globals {
 /// Runs the command of a command line: 0, 1 after an error, 2 for a command line that makes no sense, or the
 /// container's exit status (`run`).
 #[must_use]
-pub fn main(words: Vec<OsString>) -> ExitCode {
+pub fn main(words: Vec<OsString>) -> u8 {
+    let version = words.get(1).is_some_and(|word| word == "--version" || word == "-v");
     let matches = match crate::cli::parse(words) {
-        Ok(matches) => matches,
+        // It needs no command.
+        Err(_) if version => return print_version(),
         Err(error) => return usage(&error),
+        Ok(matches) => matches,
     };
     let log = Log {
         file: matches.get_one::<PathBuf>("log").cloned(),
@@ -56,12 +58,12 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             log.error(&format!("{error:#}"));
-            ExitCode::FAILURE
+            1
         }
     }
 }
 
-fn dispatch(matches: &ArgMatches, log: &Log) -> Result<ExitCode> {
+fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
     if matches.get_flag("systemd-cgroup") {
         bail!("--systemd-cgroup: is not supported yet");
     }
@@ -81,24 +83,18 @@ fn dispatch(matches: &ArgMatches, log: &Log) -> Result<ExitCode> {
     }
 }
 
-/// Help goes to stdout, a mistake to stderr with exit status 2. `--version` comes here too, for it needs no command.
-fn usage(error: &clap::Error) -> ExitCode {
-    let asked = std::env::args_os().nth(1).is_some_and(|word| word == "--version" || word == "-v");
-    if asked {
-        print_version();
-        return ExitCode::SUCCESS;
-    }
+/// Help goes to stdout, a mistake to stderr with exit status 2.
+fn usage(error: &clap::Error) -> u8 {
     // Nobody is left who could be told if stderr is closed.
     let _ = error.print();
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    if error.use_stderr() { 2 } else { 0 }
 }
 
 /// `NAME version X` and lines with colons: the form that go-runc and Docker parse.
-#[allow(clippy::print_stdout, reason = "the command's output")]
-fn print_version() {
-    println!("casque version {}", env!("CARGO_PKG_VERSION"));
-    println!("commit: {}", option_env!("CASQUE_COMMIT").unwrap_or("unknown"));
-    println!("spec: {SPEC_VERSION}");
+fn print_version() -> u8 {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), option_env!("CASQUE_COMMIT").unwrap_or("unknown"));
+    let text = format!("casque version {version}\ncommit: {commit}\nspec: {SPEC_VERSION}\n");
+    u8::from(print(text.as_bytes()).is_err())
 }
 
 /// The newest version of the runtime-spec that casque follows.
@@ -127,6 +123,12 @@ pub struct Bundle {
     pub cgroups: Option<Mount>,
 }
 
+/// Reads a file that the operator named.
+fn read_file(path: &Path) -> crate::sys::Result<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    fs::read_to_end(&fs::open_at(fs::cwd(), &path, fs::O_RDONLY, 0)?)
+}
+
 /// An absolute form of a path of the command line, without looking at the file system.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("{}: no working directory", path.display()))
@@ -142,7 +144,7 @@ impl Bundle {
         let dir = args.get_one::<PathBuf>("bundle").cloned().unwrap_or_else(|| PathBuf::from("."));
         let dir = absolute(&dir)?;
         let file = dir.join("config.json");
-        let config = std::fs::read(&file).at("--bundle", format!("read {}", file.display()))?;
+        let config = read_file(&file).at("--bundle", format!("read {}", file.display()))?;
         for option in ["console-socket", "pidfd-socket"] {
             if args.try_get_one::<PathBuf>(option).ok().flatten().is_some() {
                 bail!("--{option}: is not supported yet");
@@ -174,14 +176,15 @@ impl Bundle {
     pub fn find_cgroup(&mut self, spec: &Spec) -> Result<()> {
         let mount = Mount::find().at("linux.cgroupsPath", "")?;
         let asked = &*spec.linux.cgroups_path;
-        let own = if asked.starts_with('/') {
+        let hierarchies = if mount.mode == Mode::Unified && asked.starts_with('/') {
             String::new()
         } else {
-            cgroupv2::path::of("self").at("linux.cgroupsPath", "")?
+            cgroupv2::path::hierarchies_of("self").at("linux.cgroupsPath", "")?
         };
-        let path = cgroupv2::path::resolve(asked, &self.request.id, &own)
+        let own = cgroupv2::path::in_hierarchies(&hierarchies).unwrap_or("/");
+        let path = cgroupv2::path::resolve(asked, &self.request.id, own)
             .map_err(|text| anyhow!("linux.cgroupsPath: {text}"))?;
-        self.request.cgroup = Some((path, mount.controllers().at("linux.resources", "")?));
+        self.request.cgroup = Some((path, mount.controllers_beside(&hierarchies).at("linux.resources", "")?));
         self.cgroups = Some(mount);
         Ok(())
     }

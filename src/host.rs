@@ -1,10 +1,9 @@
 //! Facts about the machine and the caller, read once, before anything is planned. Reading changes nothing.
 
 use crate::spec::Spec;
+use crate::sys::Result;
 use crate::sys::cred::{self, CapSets};
 use crate::sys::process;
-use crate::sys::{Errno, Result};
-use std::path::PathBuf;
 
 /// What planners need to know beside config.json.
 #[derive(Clone, Debug)]
@@ -25,8 +24,6 @@ pub struct Host {
     pub private_cgroups: bool,
     /// Whether device nodes can be made (not in a user namespace).
     pub may_mknod: bool,
-    /// The command's working directory, for relative paths.
-    pub cwd: PathBuf,
 }
 
 /// The oldest kernel that has what casque is built on: clone3 into a cgroup, openat2, close_range with CLOEXEC,
@@ -47,8 +44,6 @@ impl Host {
             user_namespace,
             private_cgroups: has("cgroup"),
             may_mknod: !user_namespace,
-            cwd: std::env::current_dir()
-                .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?,
         })
     }
 
@@ -66,7 +61,6 @@ impl Host {
             user_namespace: has("user"),
             private_cgroups: has("cgroup"),
             may_mknod: !has("user"),
-            cwd: PathBuf::from("/"),
         }
     }
 }

@@ -353,8 +353,9 @@ pub enum Op {
     FindExec(Vec<CString>),
     /// (child) Sleep at the fifo until `start` opens it; from here on errors go there.
     AwaitStart(Slot),
-    /// (child) Close every descriptor from this number on.
-    CloseFrom(u32),
+    /// (child) Close every descriptor from this number on but the one that errors go to, and one more if the list
+    /// still needs it.
+    CloseFrom(u32, Option<Slot>),
     /// (child) Install the system call filter; classic BPF, with the flags of seccomp(2).
     Filter {
         /// One instruction each, as `struct sock_filter` lies in memory.

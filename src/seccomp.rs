@@ -69,7 +69,7 @@ fn program(profile: &Profile, machine: &Machine) -> Vec<sock_filter> {
         for abi in abis {
             let native = machine.abis.first().is_some_and(|native| native.name == abi.name);
             if native || profile.architectures.iter().any(|name| &**name == abi.name) {
-                line.extend(calls::line(&calls, machine, abi, profile.default, &mut tail));
+                line.extend(calls::line(profile, &calls, machine, abi, &mut tail));
             } else if abi.first == X32 {
                 // Else they would be taken for native calls. But -1 is no call: a tracer sets it to have one
                 // skipped (seccomp(2)).

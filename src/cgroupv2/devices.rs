@@ -10,7 +10,6 @@ use super::program;
 use crate::plan::{Draft, Op};
 use crate::spec::resources::DeviceRule;
 use crate::sys::{Errno, Result, bpf};
-use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -157,10 +156,10 @@ fn table(rules: &[Rule], kind: Kinds) -> Table {
         .filter(exists)
         .copied()
         .collect();
-    let majors: BTreeSet<u32> = rules.iter().filter_map(|rule| rule.major).collect();
-    let blocks = |major: Option<u32>| -> BTreeSet<u32> {
+    let majors = sorted(rules.iter().filter_map(|rule| rule.major));
+    let blocks = |major: Option<u32>| {
         let named = rules.iter().filter(|rule| rule.major.is_none() || rule.major == major);
-        named.filter_map(|rule| rule.minor).map(|minor| minor >> 6).collect()
+        sorted(named.filter_map(|rule| rule.minor).map(|minor| minor >> 6))
     };
 
     let default = ways(&rules, None, None);
@@ -191,6 +190,14 @@ fn table(rules: &[Rule], kind: Kinds) -> Table {
     entries.append(&mut whole);
     entries.append(&mut any);
     Table { entries, default }
+}
+
+/// In order, each once.
+fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 /// Goes through the rules for a block of devices. No major, or no block, stands for one that no rule names.

@@ -16,6 +16,12 @@ pub struct State {
     pub frozen: bool,
 }
 
+impl State {
+    pub(super) fn parse(text: &str) -> State {
+        State { populated: value(text, "populated") == 1, frozen: value(text, "frozen") == 1 }
+    }
+}
+
 /// An open `cgroup.events`.
 #[derive(Debug)]
 pub struct Events(OwnedFd);
@@ -29,9 +35,7 @@ impl Events {
     /// What is true now. A later poll for `POLLPRI` wakes up as soon as that is true no more.
     pub fn state(&self) -> Result<State> {
         match reread(&self.0) {
-            Ok(text) => {
-                Ok(State { populated: value(&text, "populated") == 1, frozen: value(&text, "frozen") == 1 })
-            }
+            Ok(text) => Ok(State::parse(&text)),
             Err(Errno::ENODEV) => Ok(State::default()),
             Err(errno) => Err(errno),
         }

@@ -1,6 +1,6 @@
 //! One cgroup: made for a container, or opened again later. Run by the parent and by commands.
 
-use super::{Controllers, Events, Failure, Mount, path};
+use super::{Controllers, Failure, Mount, State, path};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result};
 use std::ffi::{CStr, CString};
@@ -103,8 +103,8 @@ impl Cgroup {
         }
     }
 
-    /// The text of a file of the cgroup, such as `cgroup.stat`; not for `cgroup.procs`, which may be longer than
-    /// one read gives. ENODEV: the cgroup is gone.
+    /// The text of a file of the cgroup, such as `cgroup.stat`; not for `cgroup.procs`, which the kernel makes line
+    /// by line ([`Cgroup::pids`]). ENODEV: the cgroup is gone.
     pub fn read(&self, file: &CStr) -> Result<String> {
         read_file(&self.dir, file)
     }
@@ -139,8 +139,8 @@ impl Cgroup {
     /// Refuses a cgroup that cannot take the container's first process; gives it the controllers if it lacks some.
     fn fit(mut self, mount: &Mount, controllers: &Controllers) -> std::result::Result<Cgroup, Failure> {
         let fail = |what: &str, errno| (format!("{what} {}", self.path.to_string_lossy()), errno);
-        let state = Events::open(&self).and_then(|events| events.state());
-        let state = state.map_err(|errno| fail("read cgroup.events of", errno))?;
+        let text = self.read(c"cgroup.events").map_err(|errno| fail("read cgroup.events of", errno))?;
+        let state = State::parse(&text);
         if state.populated {
             return Err(fail("take the cgroup that has processes,", Errno::EBUSY));
         }
@@ -190,13 +190,18 @@ pub(super) fn write_file(dir: impl AsFd, file: &CStr, bytes: &[u8]) -> Result<()
     fs::write(fd, bytes).map(drop)
 }
 
-/// One read: each file that this room reads whole is made by one call of its show function, which fits.
+/// The text of a file that the kernel makes in one piece: a read that does not fill the buffer has reached its end.
 pub(super) fn read_file(dir: impl AsFd, file: &CStr) -> Result<String> {
     let fd = fs::open_in(dir, file, fs::O_RDONLY, 0, Resolve::Strict)?;
-    let mut buffer = vec![0; 16 << 10];
-    let length = fs::read(fd, &mut buffer)?;
-    buffer.truncate(length);
-    String::from_utf8(buffer).map_err(|_| Errno::EILSEQ)
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let length = fs::read(&fd, &mut buffer)?;
+        bytes.extend_from_slice(&buffer[..length]);
+        if length < buffer.len() {
+            return String::from_utf8(bytes).map_err(|_| Errno::EILSEQ);
+        }
+    }
 }
 
 /// Makes the directory and those above it; gives how many of the last components were made. The first call does

@@ -47,7 +47,9 @@ const EXIT: u8 = 0x95;
 /// The program, each word one `struct bpf_insn` as it lies in memory; `None` if a jump would be longer than 32,767
 /// instructions.
 pub(super) fn assemble(chars: &Table, blocks: &Table) -> Option<Vec<u64>> {
-    let mut code = Code::default();
+    // Twelve instructions are in the middle of what an entry makes: one with a bitmap, and one without.
+    let room = 32 + 12 * (chars.entries.len() + blocks.entries.len());
+    let mut code = Code { words: Vec::with_capacity(room), ends: Vec::new() };
     code.prologue();
     if chars == blocks {
         code.table(chars)?;
@@ -61,7 +63,6 @@ pub(super) fn assemble(chars: &Table, blocks: &Table) -> Option<Vec<u64>> {
     code.verdict()
 }
 
-#[derive(Default)]
 struct Code {
     words: Vec<u64>,
     /// Where jumps to the verdict stand.

@@ -3,10 +3,9 @@
 use super::{Globals, make};
 use anyhow::Result;
 use clap::ArgMatches;
-use std::process::ExitCode;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     make(globals, args, false, |_, created, _| Ok(created.dir.unlock()?))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

@@ -9,15 +9,14 @@ use crate::process::start::saved_spec;
 use crate::state::{Dir, Status};
 use anyhow::{Result, bail};
 use clap::ArgMatches;
-use std::process::ExitCode;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let force = args.get_flag("force");
     let dir = match Dir::open(&globals.root, id(args)) {
         // Engines clean up what may not be there (runc: exit status 0).
         Err(error) if force && error.to_string().starts_with("container does not exist") => {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(0);
         }
         other => other?,
     };
@@ -42,5 +41,5 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
     for warning in end::delete(&dir, container.as_ref(), state.as_ref(), spec.as_ref())? {
         globals.log.warning(&warning);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

@@ -8,11 +8,10 @@ use crate::sys::{Errno, process};
 use anyhow::{Result, bail};
 use clap::ArgMatches;
 use nix::sys::signal::Signal;
-use std::process::ExitCode;
 use std::str::FromStr;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let name = args.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);
     let signal = signal(name)?;
     let dir = Dir::open(&globals.root, id(args))?;
@@ -33,15 +32,15 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
         Err(Errno::ESRCH) => bail!("container not running"),
         other => other.at("kill", format!("send signal {signal}"))?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
-fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<ExitCode> {
+fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<u8> {
     // A cgroup that is gone has nobody to signal.
-    let Ok((_, cgroup)) = end::open(place) else { return Ok(ExitCode::SUCCESS) };
+    let Ok((_, cgroup)) = end::open(place) else { return Ok(0) };
     if signal == libc::SIGKILL {
         cgroup.kill().at("kill", "write cgroup.kill")?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     for pid in cgroup.pids().at("kill", "read cgroup.procs")? {
         let Ok(pidfd) = process::pidfd_open(i32::try_from(pid)?) else { continue };
@@ -52,7 +51,7 @@ fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<ExitCode>
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// A number from 1 to 64, or a name with or without `SIG`; `RTMIN+n` and `RTMAX-n` count from 34 and 64 (signal(7)).

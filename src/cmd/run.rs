@@ -13,10 +13,9 @@ use clap::ArgMatches;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::{AsFd, AsRawFd};
-use std::process::ExitCode;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let detach = args.get_flag("detach");
     let keep = args.get_flag("keep");
     make(globals, args, true, |job, created, spec| {
@@ -27,14 +26,14 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
         }
         if detach {
             created.dir.unlock()?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(0);
         }
         created.dir.unlock()?;
         let status = wait(&created)?;
         if !keep {
             delete(globals, job, &created, spec)?;
         }
-        Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)))
+        Ok(u8::try_from(status).unwrap_or(u8::MAX))
     })
 }
 

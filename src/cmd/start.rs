@@ -5,10 +5,9 @@ use crate::process::start::{poststart, saved_spec, start};
 use crate::state::Dir;
 use anyhow::{Context, Result, bail};
 use clap::ArgMatches;
-use std::process::ExitCode;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     dir.lock()?;
     let Some(state) = dir.state()? else { bail!("cannot start a container that is still being created") };
@@ -20,5 +19,5 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
     start(&dir, &state)?;
     let container = dir.container()?.context("container.json is missing in the state directory")?;
     poststart(&spec, &container, &state)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

@@ -7,7 +7,6 @@ use anyhow::Result;
 use clap::ArgMatches;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,7 +24,7 @@ struct Output {
 }
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     let (container, state) = (dir.container()?, dir.state()?);
     let status = status(&dir, container.as_ref(), state.as_ref());
@@ -46,5 +45,5 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<ExitCode> {
     let mut text = serde_json::to_vec_pretty(&output)?;
     text.push(b'\n');
     print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

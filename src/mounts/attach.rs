@@ -5,7 +5,7 @@
 
 use super::target;
 use crate::plan::{Attr, Param, Target};
-use crate::sys::fs::{self, Resolve};
+use crate::sys::fs::{self, Resolve, leave};
 use crate::sys::mount;
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
@@ -20,21 +20,21 @@ pub fn mount(
     attr: Attr,
     target: &Target,
 ) -> Result<()> {
-    let context = mount::open_filesystem(filesystem)?;
-    let place = target::open(root, target, true)?;
-    mount::set_string(&context, c"source", source)?;
+    let context = leave(mount::open_filesystem(filesystem)?);
+    let place = leave(target::open(root, target, true)?);
+    mount::set_string(&*context, c"source", source)?;
     for param in params {
         match param {
-            Param::Flag(key) => mount::set_flag(&context, key)?,
-            Param::Pair(key, value) => mount::set_string(&context, key, value)?,
+            Param::Flag(key) => mount::set_flag(&*context, key)?,
+            Param::Pair(key, value) => mount::set_string(&*context, key, value)?,
             Param::ModeOfTarget => set_mode(&context, &place)?,
         }
     }
-    let tree = mount::create(&context, attr.set)?;
+    let tree = leave(mount::create(&*context, attr.set)?);
     if attr.propagation != 0 {
-        mount::set_attr(&tree, c"", 0, 0, attr.propagation, false)?;
+        mount::set_attr(&*tree, c"", 0, 0, attr.propagation, false)?;
     }
-    mount::attach(&tree, &place)
+    mount::attach(&*tree, &*place)
 }
 
 /// Passes the permissions of the directory that will be covered, in octal digits.
@@ -50,10 +50,10 @@ fn set_mode(context: &OwnedFd, place: &OwnedFd) -> Result<()> {
 /// Attaches a tree of the host. Its flags change before it becomes visible in the container.
 pub fn attach(root: impl AsFd, tree: &OwnedFd, attr: Attr, all: Attr, target: &Target) -> Result<()> {
     let directory = fs::stat(tree)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
-    let place = target::open(root, target, directory)?;
+    let place = leave(target::open(root, target, directory)?);
     change(tree, all, true)?;
     change(tree, attr, false)?;
-    mount::attach(tree, &place)
+    mount::attach(tree, &*place)
 }
 
 fn change(tree: impl AsFd, attr: Attr, recursive: bool) -> Result<()> {

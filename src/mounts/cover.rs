@@ -1,7 +1,7 @@
 //! `linux.maskedPaths` and `linux.readonlyPaths`: covering what the container must not see or write. Performed by
 //! the child after pivot_root, when nothing more is to be written there; must not allocate.
 
-use crate::sys::fs::{self, Resolve};
+use crate::sys::fs::{self, Left, Resolve, leave};
 use crate::sys::mount::{self, attr};
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
@@ -15,9 +15,9 @@ pub struct Covers {
 }
 
 /// Opens what is to be covered; a path that does not exist needs no cover (config-linux.md#masked-paths).
-fn open(root: impl AsFd, path: &CStr) -> Result<Option<OwnedFd>> {
+fn open(root: impl AsFd, path: &CStr) -> Result<Option<Left>> {
     match fs::open_in(root, path, fs::O_PATH, 0, Resolve::InRoot) {
-        Ok(place) => Ok(Some(place)),
+        Ok(place) => Ok(Some(leave(place))),
         Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
         Err(error) => Err(error),
     }
@@ -26,9 +26,9 @@ fn open(root: impl AsFd, path: &CStr) -> Result<Option<OwnedFd>> {
 /// Makes a path read-only, with all mounts below it.
 pub fn read_only(root: impl AsFd, path: &CStr) -> Result<()> {
     let Some(place) = open(root, path)? else { return Ok(()) };
-    let tree = mount::clone_tree(&place, c"", true)?;
-    mount::set_attr(&tree, c"", attr::RDONLY, 0, 0, true)?;
-    mount::attach(&tree, &place)
+    let tree = leave(mount::clone_tree(&*place, c"", true)?);
+    mount::set_attr(&*tree, c"", attr::RDONLY, 0, 0, true)?;
+    mount::attach(&*tree, &*place)
 }
 
 impl Covers {
@@ -36,7 +36,7 @@ impl Covers {
     /// superblock, not one for each path (opencontainers/runc#5262).
     pub fn mask(&mut self, root: impl AsFd, path: &CStr) -> Result<()> {
         let Some(place) = open(root.as_fd(), path)? else { return Ok(()) };
-        if fs::stat(&place)?.st_mode & libc::S_IFMT == libc::S_IFDIR {
+        if fs::stat(&*place)?.st_mode & libc::S_IFMT == libc::S_IFDIR {
             return self.mask_directory(&place);
         }
         let null = match &self.null {
@@ -46,12 +46,12 @@ impl Covers {
                 self.null.insert(open_null(root)?)
             }
         };
-        mount::attach(mount::clone_tree(null, c"", false)?, &place)
+        mount::attach(&*leave(mount::clone_tree(null, c"", false)?), &*place)
     }
 
     fn mask_directory(&mut self, place: &OwnedFd) -> Result<()> {
         if let Some(empty) = &self.empty {
-            return mount::attach(mount::clone_tree(empty, c"", false)?, place);
+            return mount::attach(&*leave(mount::clone_tree(empty, c"", false)?), place);
         }
         let context = mount::open_filesystem(c"tmpfs")?;
         mount::set_string(&context, c"source", c"mask")?;

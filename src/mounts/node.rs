@@ -1,17 +1,33 @@
 //! Device nodes, fifos, links and directories inside the root. Performed by the child; must not allocate.
 
-use super::target;
+use super::target::{self, Buffer};
 use crate::sys::fs;
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-/// Makes a node, or checks that the one that is there is the same device. The umask is 0 by now.
-///
-/// The owner is set through the node's own descriptor after its type and number were checked: the name may have
-/// been exchanged meanwhile by somebody who shares the directory (CVE-2026-41579).
-pub fn make(root: impl AsFd, path: &CStr, mode: u32, dev: u64, uid: u32, gid: u32) -> Result<()> {
-    target::in_parent(root, path, |parent, name| {
+/// The directory in which the last node was made: the next one mostly goes into the same, which then need not be
+/// looked up again. Planners put all nodes behind all mounts, which could cover it.
+#[derive(Default)]
+pub struct Directory<'a> {
+    last: Option<(&'a [u8], OwnedFd)>,
+}
+
+impl<'a> Directory<'a> {
+    /// Makes a node, or checks that the one that is there is the same device. The umask is 0 by now.
+    ///
+    /// The owner is set through the node's own descriptor after its type and number were checked: the name may have
+    /// been exchanged meanwhile by somebody who shares the directory (CVE-2026-41579).
+    pub fn make(
+        &mut self,
+        root: impl AsFd,
+        path: &'a CStr,
+        mode: u32,
+        dev: u64,
+        uid: u32,
+        gid: u32,
+    ) -> Result<()> {
+        let (parent, name) = self.parent(root, path)?;
         let there = match fs::mknod_at(parent, name, mode, dev) {
             Ok(()) if uid == 0 && gid == 0 => return Ok(()),
             Ok(()) => false,
@@ -29,13 +45,27 @@ pub fn make(root: impl AsFd, path: &CStr, mode: u32, dev: u64, uid: u32, gid: u3
         } else {
             fs::chown_at(&node, c"", uid, gid)
         }
-    })
-}
+    }
 
-/// Makes a symbolic link, unless the root has something of that name.
-pub fn link(root: impl AsFd, target: &CStr, path: &CStr) -> Result<()> {
-    target::in_parent(root, path, |parent, name| match fs::symlink_at(target, parent, name) {
-        Err(Errno::EEXIST) => Ok(()),
-        other => other,
-    })
+    /// Makes a symbolic link, unless the root has something of that name.
+    pub fn link(&mut self, root: impl AsFd, target: &CStr, path: &'a CStr) -> Result<()> {
+        let (parent, name) = self.parent(root, path)?;
+        match fs::symlink_at(target, parent, name) {
+            Err(Errno::EEXIST) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The directory that holds `path`, made where it is missing, and the last name.
+    fn parent(&mut self, root: impl AsFd, path: &'a CStr) -> Result<(&OwnedFd, &'a CStr)> {
+        let bytes = path.to_bytes_with_nul();
+        let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::EINVAL)?;
+        let (dir, name) = bytes.split_at_checked(slash + 1).ok_or(Errno::EINVAL)?;
+        let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::EINVAL)?;
+        let parent = match self.last.take() {
+            Some((last, parent)) if last == dir => parent,
+            _ => target::make_directory_of(root, &mut Buffer::relative(path)?)?,
+        };
+        Ok((&self.last.insert((dir, parent)).1, name))
+    }
 }

@@ -59,49 +59,57 @@ pub fn in_parent<T>(
     call: impl FnOnce(&OwnedFd, &CStr) -> Result<T>,
 ) -> Result<T> {
     let mut path = Buffer::relative(path)?;
-    let last = path.last();
-    let parent = if last == 0 {
-        fs::open_in(root, c".", fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::InRoot)?
-    } else {
-        directory(root.as_fd(), &mut path, last - 1)?
-    };
-    call(&parent, path.part(last)?)
+    let parent = make_directory_of(root, &mut path)?;
+    call(&parent, path.part(path.last())?)
+}
+
+/// Opens the directory that holds what the path names, making it and those above it where they are missing.
+pub fn make_directory_of(root: impl AsFd, path: &mut Buffer) -> Result<OwnedFd> {
+    let length = path.last().saturating_sub(1);
+    directory(root.as_fd(), path, length)
 }
 
 /// Opens a directory, making it and those above it where they are missing.
 pub fn make_directory(root: impl AsFd, path: &CStr) -> Result<OwnedFd> {
     let mut path = Buffer::relative(path)?;
     let length = path.length;
-    if length == 0 {
-        return fs::open_in(root, c".", fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::InRoot);
-    }
     directory(root.as_fd(), &mut path, length)
 }
 
-/// The directory that the first `length` bytes name: tried whole first, for it mostly is there.
+/// The directory that the first `length` bytes name. The whole is tried first, for it mostly is there; what is
+/// missing is made from the longest part that is there, one name after the other.
 fn directory(root: impl AsFd, path: &mut Buffer, length: usize) -> Result<OwnedFd> {
     let root = root.as_fd();
-    let open = |part: &CStr| fs::open_in(root, part, fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::InRoot);
-    match path.with_part(0, length, open) {
-        Err(Errno::ENOENT) => {}
-        other => return other,
-    }
-    let mut parent = open(c".")?;
-    let mut start = 0;
-    while start < length {
-        let rest = path.bytes.get(start..length).unwrap_or_default();
-        let end = rest.iter().position(|b| *b == b'/').map_or(length, |slash| start + slash);
-        parent = match path.with_part(0, end, open) {
-            Err(Errno::ENOENT) => {
-                // Somebody else may have made it in between; what counts is that it is a directory in the root.
-                match path.with_part(start, end, |name| fs::mkdir_at(&parent, name, 0o755)) {
-                    Ok(()) | Err(Errno::EEXIST) => path.with_part(0, end, open)?,
-                    Err(error) => return Err(error),
-                }
-            }
-            other => other?,
+    let kind = fs::O_PATH | fs::O_DIRECTORY;
+    let mut there = length;
+    let mut parent = loop {
+        let whole = |part: &CStr| {
+            let part = if part.is_empty() { c"." } else { part };
+            fs::open_in(root, part, kind, 0, Resolve::InRoot)
         };
-        start = end + 1;
+        match path.with_part(0, there, whole) {
+            Err(Errno::ENOENT) if there > 0 => {
+                let before = path.bytes.get(..there).unwrap_or_default();
+                there = before.iter().rposition(|b| *b == b'/').unwrap_or(0);
+            }
+            other => break other?,
+        }
+    };
+    while there < length {
+        let start = if there == 0 { 0 } else { there + 1 };
+        let rest = path.bytes.get(start..length).unwrap_or_default();
+        there = rest.iter().position(|b| *b == b'/').map_or(length, |slash| start + slash);
+        if start == there {
+            continue;
+        }
+        parent = path.with_part(start, there, |name| {
+            // Somebody else may have made it in between: what counts is that it is a directory, and no link.
+            match fs::mkdir_at(&parent, name, 0o755) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(error) => return Err(error),
+            }
+            fs::open_at(&parent, name, kind | fs::O_NOFOLLOW, 0)
+        })?;
     }
     Ok(parent)
 }
@@ -112,18 +120,12 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     let resolve = if target.real { Resolve::InRootNoLinks } else { Resolve::InRoot };
     let kind = if directory { fs::O_DIRECTORY } else { 0 };
     let relative = Buffer::relative(&target.path)?;
-    let reopen = || fs::open_in(root, relative.part(0)?, fs::O_PATH | kind, 0, resolve);
-    let place = match reopen() {
-        Err(Errno::ENOENT) if directory => {
-            make_directory(root, &target.path)?;
-            reopen()?
-        }
-        Err(Errno::ENOENT) => {
-            in_parent(root, &target.path, |parent, name| {
-                fs::mknod_at(parent, name, libc::S_IFREG | 0o644, 0)
-            })?;
-            reopen()?
-        }
+    let place = match fs::open_in(root, relative.part(0)?, fs::O_PATH | kind, 0, resolve) {
+        Err(Errno::ENOENT) if directory => make_directory(root, &target.path)?,
+        Err(Errno::ENOENT) => in_parent(root, &target.path, |parent, name| {
+            fs::mknod_at(parent, name, libc::S_IFREG | 0o644, 0)?;
+            fs::open_at(parent, name, fs::O_PATH | fs::O_NOFOLLOW, 0)
+        })?,
         other => other?,
     };
     // A link in the root may lead a harmless looking destination into the procfs that was mounted before it; only

@@ -290,7 +290,7 @@ impl Display for Op {
             Op::NoNewPrivileges => f.write_str("set no_new_privs"),
             Op::FindExec(paths) => write!(f, "find the program: {}", words(paths)),
             Op::AwaitStart(_) => f.write_str("wait for start"),
-            Op::CloseFrom(first) => write!(f, "close descriptors from {first} on"),
+            Op::CloseFrom(first, _) => write!(f, "close descriptors from {first} on"),
             Op::Filter { program, .. } => {
                 write!(f, "install a seccomp filter of {} instructions", program.len())
             }
@@ -348,7 +348,7 @@ impl Op {
             Op::NoNewPrivileges => "no-new-privileges",
             Op::FindExec(_) => "find-exec",
             Op::AwaitStart(_) => "await-start",
-            Op::CloseFrom(_) => "close-from",
+            Op::CloseFrom(..) => "close-from",
             Op::Filter { .. } => "filter",
             Op::Exec { .. } => "exec",
         }

@@ -11,9 +11,9 @@ use crate::mounts::{attach, cover::Covers, node, root, target};
 use crate::plan::{At, Meet, Namespace, Op, Slot};
 use crate::sys::cred::{self, CapSets};
 use crate::sys::fs::{self, Resolve};
-use crate::sys::{Errno, Result, net, process};
+use crate::sys::{Errno, Result, alloc, net, process};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What the child knows beside its list: a handful of descriptors, and which program was found.
 struct Child<'a> {
@@ -24,15 +24,28 @@ struct Child<'a> {
     covers: Covers,
     /// Set by [`Op::FindExec`].
     program: Option<&'a CStr>,
-    /// Set by [`Op::AwaitStart`]; then errors go there.
-    fifo: Option<OwnedFd>,
+    /// Where errors go if not to the link: the link under another number, then the fifo.
+    report: Option<OwnedFd>,
+    /// A slot that [`Op::CloseFrom`] has moved.
+    kept: Option<OwnedFd>,
+    /// The directory of the last node or link, which the next one mostly shares.
+    nodes: node::Directory<'a>,
 }
 
 /// Performs the child's list. Never returns: it ends in the program, or in exit after an error was reported.
 pub fn run(ready: &Ready) -> ! {
-    crate::sys::alloc::forbid();
+    alloc::forbid();
+    process::close(ready.far_end);
     fs::umask(0);
-    let mut child = Child { ready, root: None, covers: Covers::default(), program: None, fifo: None };
+    let mut child = Child {
+        ready,
+        root: None,
+        covers: Covers::default(),
+        program: None,
+        report: None,
+        kept: None,
+        nodes: node::Directory::default(),
+    };
     for (number, step) in ready.plan.child.iter().enumerate() {
         let outcome = match ready.fault {
             Some(fault) if fault == number => Err(Failure::Errno(Errno::ECANCELED)),
@@ -71,9 +84,13 @@ impl<'a> Child<'a> {
             Op::SetAttr { path, attr, recursive } => attach::set_attr(self.root()?, path, *attr, *recursive)?,
             Op::Directory(path) => target::make_directory(self.root()?, path).map(drop)?,
             Op::Node { path, mode, dev, uid, gid } => {
-                node::make(self.root()?, path, *mode, *dev, *uid, *gid)?
+                let root = self.root()?;
+                self.nodes.make(root, path, *mode, *dev, *uid, *gid)?;
             }
-            Op::Link { target, path } => node::link(self.root()?, target, path)?,
+            Op::Link { target, path } => {
+                let root = self.root()?;
+                self.nodes.link(root, target, path)?;
+            }
             Op::Pivot => root::pivot(self.root()?)?,
             Op::Chroot { own_mounts } => root::chroot(self.root()?, *own_mounts)?,
             Op::ReadOnly(path) => crate::mounts::cover::read_only(self.root()?, path)?,
@@ -97,8 +114,8 @@ impl<'a> Child<'a> {
             Op::Chdir(path) => chdir(path)?,
             Op::NoNewPrivileges => process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)?,
             Op::FindExec(places) => self.program = Some(find(places)?),
-            Op::AwaitStart(dir) => self.fifo = Some(await_start(self.slot(*dir)?)?),
-            Op::CloseFrom(first) => self.close_from(*first)?,
+            Op::AwaitStart(dir) => self.await_start(*dir)?,
+            Op::CloseFrom(first, keep) => self.close_from(*first, *keep)?,
             Op::Filter { program, flags } => process::install_filter(program, *flags).map(drop)?,
             Op::Exec { .. } => self.exec(number)?,
             // The parent's own; the planner never puts them here, and a test walks all plans to see it.
@@ -145,10 +162,7 @@ impl<'a> Child<'a> {
             Failure::Status(status) => (Errno::ECHILD as i32, status),
         };
         let word = Word { step: u32::try_from(number).unwrap_or(u32::MAX), errno, value };
-        let told = match &self.fifo {
-            Some(fifo) => fs::write(fifo, &word.to_bytes()).map(drop),
-            None => link::send(&self.ready.link, word),
-        };
+        let told = fs::write(self.errors(), &word.to_bytes());
         if told.is_err() {
             process::exit_now(1);
         }
@@ -171,21 +185,32 @@ impl<'a> Child<'a> {
         root::bind(self.slot(slot)?)
     }
 
-    /// Closes all but the program's descriptors; the one that errors go to is moved to the first number behind them,
-    /// where execve closes it.
-    fn close_from(&mut self, first: u32) -> Result<()> {
-        let report: BorrowedFd = self.fifo.as_ref().unwrap_or(&self.ready.link).as_fd();
+    /// Where errors go: to the link first, to the fifo once `start` has opened it.
+    fn errors(&self) -> BorrowedFd<'_> {
+        self.report.as_ref().unwrap_or(&self.ready.link).as_fd()
+    }
+
+    /// Closes all but the program's descriptors. What errors go to, and what is kept, move to the first numbers behind
+    /// them, where execve closes them. Most of what a step has opened is closed only here, at once.
+    fn close_from(&mut self, first: u32, keep: Option<Slot>) -> Result<()> {
         let number = i32::try_from(first).map_err(|_| Errno::EBADF)?;
-        if report.as_raw_fd() == number {
-            return process::close_from(first + 1);
-        }
-        process::move_to(report, number)?;
-        process::close_from(first + 1)?;
-        let moved = process::adopt(number);
-        if let Some(old) = self.fifo.replace(moved) {
-            // Its number is closed already.
-            core::mem::forget(old);
-        }
+        let kept = keep.map(|slot| self.slot(slot)).transpose()?;
+        let [report, kept] = process::keep_only(number, [Some(self.errors()), kept.map(AsFd::as_fd)])?;
+        // The old owners' numbers are closed, or another's, by now.
+        core::mem::forget(core::mem::replace(&mut self.report, report));
+        core::mem::forget(core::mem::replace(&mut self.kept, kept));
+        Ok(())
+    }
+
+    /// Sleeps until `start` opens the fifo for reading. Relative to the state directory's descriptor, for there may be
+    /// no /proc, and as any user.
+    fn await_start(&mut self, state_dir: Slot) -> Result<()> {
+        let dir = match &self.kept {
+            Some(dir) => dir,
+            None => self.slot(state_dir)?,
+        };
+        let fifo = fs::open_at(dir, crate::plan::FIFO, fs::O_WRONLY, 0)?;
+        core::mem::forget(self.report.replace(fifo));
         Ok(())
     }
 
@@ -301,10 +326,4 @@ fn executable(place: &CStr) -> Result<()> {
         _ => return Err(Errno::EACCES),
     }
     fs::may_execute(place)
-}
-
-/// Sleeps until `start` opens the fifo for reading. Relative to the state directory's descriptor, for there may be no
-/// /proc, and as any user; nothing of the directory stays open afterwards but the writing end.
-fn await_start(state_dir: &OwnedFd) -> Result<OwnedFd> {
-    fs::open_at(state_dir, crate::plan::FIFO, fs::O_WRONLY, 0)
 }

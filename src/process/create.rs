@@ -74,7 +74,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     identity::plan_find(process, &mut draft);
     plan_ready(request, spec, state_dir, &mut draft);
     hooks::plan("startContainer", &spec.hooks.start_container, Draft::child, &mut draft);
-    draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds));
+    draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
     if let Some(Compiled { program, flags }) = filter {
         draft.child("linux.seccomp", Op::Filter { program, flags });
     }
@@ -303,7 +303,12 @@ fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft
         draft.parent("--pid-file", Op::PidFile(path.clone()));
     }
     draft.meet(Meet::Go);
-    if !request.start {
-        draft.child("runtime", Op::AwaitStart(state_dir));
+    if request.start {
+        return;
     }
+    if spec.hooks.start_container.is_empty() {
+        // Nothing of the host stays open while it waits. Hooks would need their files.
+        draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, Some(state_dir)));
+    }
+    draft.child("runtime", Op::AwaitStart(state_dir));
 }

@@ -184,8 +184,14 @@ impl<'a> Parent<'a> {
     fn clone(&mut self, step: &Step, how: &crate::plan::Clone) -> Result<()> {
         let (ours, theirs) = socket::pair().map_err(|errno| self.at(step, errno))?;
         let vectors = Vectors::new(&self.job.plan.child);
-        let ready =
-            Ready { plan: self.job.plan, slots: &self.slots, link: theirs, vectors, fault: fault("child") };
+        let ready = Ready {
+            plan: self.job.plan,
+            slots: &self.slots,
+            link: theirs,
+            far_end: ours.as_fd(),
+            vectors,
+            fault: fault("child"),
+        };
         let cgroup = self.cgroup.as_ref().map(Cgroup::as_fd);
         let child = clone::spawn(&ready, how, cgroup, &ours).map_err(|errno| self.at(step, errno))?;
         self.link = Some(ours);

@@ -15,55 +15,75 @@ pub struct Call<'a> {
     name: &'a str,
     /// Its number in each ABI, if this machine has it at all.
     numbers: Option<&'static [u32]>,
-    /// Its rules, each with its place in the profile.
-    rules: Vec<(usize, &'a Rule)>,
+    /// Its name with each of its rules, by their place in the profile.
+    rules: &'a [(&'a str, usize)],
+}
+
+/// A rule for a number of an ABI.
+struct Found<'a> {
+    number: u32,
+    /// The rule's place in the profile.
+    place: usize,
+    rule: Cow<'a, Rule>,
 }
 
 /// The calls that the profile has rules for, or names at least.
 pub fn named<'a>(profile: &'a Profile, machine: &Machine) -> Vec<Call<'a>> {
-    let ruled = profile.named.chunk_by(|a, b| a.0 == b.0).filter_map(|named| {
-        let &(name, _) = named.first()?;
-        let rules = named.iter().filter_map(|&(_, place)| Some((place, profile.rules.get(place)?))).collect();
-        Some(Call { name, numbers: machine.call(name), rules })
-    });
-    let others = profile.default_named.iter();
-    let others = others.map(|name| Call { name, numbers: machine.call(name), rules: Vec::new() });
-    ruled.chain(others).collect()
+    let ruled = profile.named.chunk_by(|a, b| a.0 == b.0);
+    let ruled = ruled.filter_map(|rules| rules.first().map(|&(name, _)| (name, rules)));
+    let others = profile.default_named.iter().map(|&name| (name, [].as_slice()));
+    ruled.chain(others).map(|(name, rules)| Call { name, numbers: machine.call(name), rules }).collect()
 }
 
 /// The line of an ABI's numbers.
-pub fn line(calls: &[Call], machine: &Machine, abi: &Abi, default: u32, tail: &mut Tail) -> Line<u32> {
-    let mut rules = Vec::new();
+pub fn line(profile: &Profile, calls: &[Call], machine: &Machine, abi: &Abi, tail: &mut Tail) -> Line<u32> {
+    let mut found = Vec::with_capacity(calls.len());
     let mut newest = None;
     for call in calls {
         if let Some(number) = call.numbers.and_then(|numbers| Machine::number(numbers, abi)) {
             newest = newest.max(Some(number).filter(|&number| number <= abi.last));
-            rules.extend(call.rules.iter().map(|&(place, rule)| (number, place, narrowed(rule, abi.wide))));
+            let rules = call.rules.iter().filter_map(|&(_, place)| Some((place, profile.rules.get(place)?)));
+            found.extend(rules.map(|(place, rule)| Found { number, place, rule: narrowed(rule, abi.wide) }));
         }
         if abi.multiplexed {
-            rules.extend(multiplexed(call, machine, abi, default));
+            multiplexed(profile, call, machine, abi, &mut found);
         }
     }
     // A call may have two names, and a multiplexer rules of its own.
-    rules.sort_by_key(|&(number, place, _)| (number, place));
-    newest = newest.max(rules.iter().map(|rule| rule.0).filter(|&number| number <= abi.last).max());
+    found.sort_unstable_by_key(|found| (found.number, found.place));
+    newest = newest.max(found.iter().map(|found| found.number).filter(|&number| number <= abi.last).max());
 
-    let mut chains: Vec<(Vec<&Rule>, Target)> = Vec::new();
-    let mut targets = Vec::new();
-    for rules in rules.chunk_by(|a, b| a.0 == b.0) {
-        let settled = settle(rules.iter().map(|rule| rule.2.as_ref()));
-        let target = match (settled.as_slice(), chains.iter().find(|chain| chain.0 == settled)) {
-            ([rule], _) if rule.conditions.is_empty() => Target::Return(rule.action),
-            (_, Some(&(_, target))) => target,
-            (chain, None) => {
-                let target = tail.rules(chain, abi.wide, Target::Return(default));
-                chains.push((settled, target));
-                target
-            }
-        };
-        targets.extend(rules.first().map(|rule| (rule.0, target)));
+    let default = Target::Return(profile.default);
+    let mut chains = Vec::new();
+    let mut targets = Vec::with_capacity(found.len());
+    for same in found.chunk_by(|a, b| a.number == b.number) {
+        let target = target(same, abi, default, &mut chains, tail);
+        targets.extend(same.first().map(|found| (found.number, target)));
     }
-    cut(abi, &targets, newest.filter(|_| refuses(default)), Target::Return(default))
+    cut(abi, &targets, newest.filter(|_| refuses(profile.default)), default)
+}
+
+/// Where a call leads that these rules are for. Calls with the same conditions share the test of them.
+fn target<'a>(
+    found: &'a [Found],
+    abi: &Abi,
+    default: Target,
+    chains: &mut Vec<(Vec<&'a Rule>, Target)>,
+    tail: &mut Tail,
+) -> Target {
+    let rules = found.iter().map(|found| found.rule.as_ref());
+    if let Some(all) = rules.clone().find(|rule| rule.conditions.is_empty()) {
+        return Target::Return(all.action);
+    }
+    let mut rules: Vec<_> = rules.collect();
+    rules.sort_by(|a, b| order(&a.conditions, &b.conditions));
+    rules.dedup_by(|next, previous| next.conditions == previous.conditions);
+    if let Some(&(_, target)) = chains.iter().find(|chain| chain.0 == rules) {
+        return target;
+    }
+    let target = tail.rules(&rules, abi.wide, default);
+    chains.push((rules, target));
+    target
 }
 
 /// The rule as an ABI sees it: where arguments are 32 bits wide, the upper half of a value does not count either. A
@@ -99,38 +119,20 @@ fn strictness(action: u32) -> u32 {
 /// The call's own arguments are in the caller's memory then, where a filter cannot look. So where they matter,
 /// the stricter one of the rule's action and the default is taken. (libseccomp takes the rule's, and a profile that
 /// allows some sockets allows all of them this way: CVE-2026-31431 in containers.)
-fn multiplexed<'a>(
-    call: &Call<'a>,
-    machine: &Machine,
-    abi: &Abi,
-    default: u32,
-) -> impl Iterator<Item = (u32, usize, Cow<'a, Rule>)> {
-    let way = multiplexer(call.name)
-        .and_then(|(name, selector)| Some((Machine::number(machine.call(name)?, abi)?, name, selector)));
-    let all = call.rules.iter().find(|(_, rule)| rule.conditions.is_empty());
-    let rules = all.map_or(call.rules.as_slice(), std::slice::from_ref).to_vec();
-    way.into_iter().flat_map(move |(number, name, selector)| {
-        // The upper half of ipc's selector is a version (ipc/syscall.c).
-        let (op, mask) = if name == "ipc" { (Operator::Masked, 0xffff) } else { (Operator::Equal, u64::MAX) };
-        let condition = Condition { arg: 0, op, value: selector, mask };
-        let sure = rules.clone().into_iter().filter(move |(_, rule)| {
-            rule.conditions.is_empty() || strictness(rule.action) < strictness(default)
-        });
-        sure.map(move |(place, rule)| {
-            (number, place, Cow::Owned(Rule { action: rule.action, conditions: vec![condition] }))
-        })
-    })
-}
-
-/// The rules that count, in the order in which they are tried.
-fn settle<'a>(rules: impl Iterator<Item = &'a Rule> + Clone) -> Vec<&'a Rule> {
-    if let Some(all) = rules.clone().find(|rule| rule.conditions.is_empty()) {
-        return vec![all];
-    }
-    let mut rules: Vec<_> = rules.collect();
-    rules.sort_by(|a, b| order(&a.conditions, &b.conditions));
-    rules.dedup_by(|next, previous| next.conditions == previous.conditions);
-    rules
+fn multiplexed(profile: &Profile, call: &Call, machine: &Machine, abi: &Abi, found: &mut Vec<Found>) {
+    let Some((name, selector)) = multiplexer(call.name) else { return };
+    let Some(number) = machine.call(name).and_then(|numbers| Machine::number(numbers, abi)) else { return };
+    // The upper half of ipc's selector is a version (ipc/syscall.c).
+    let (op, mask) = if name == "ipc" { (Operator::Masked, 0xffff) } else { (Operator::Equal, u64::MAX) };
+    let condition = Condition { arg: 0, op, value: selector, mask };
+    let rules = call.rules.iter().filter_map(|&(_, place)| Some((place, profile.rules.get(place)?)));
+    let all = rules.clone().find(|(_, rule)| rule.conditions.is_empty());
+    let stricter =
+        rules.filter(|(_, rule)| all.is_none() && strictness(rule.action) < strictness(profile.default));
+    found.extend(all.into_iter().chain(stricter).map(|(place, rule)| {
+        let rule = Rule { action: rule.action, conditions: vec![condition] };
+        Found { number, place, rule: Cow::Owned(rule) }
+    }));
 }
 
 /// Which of two rules with conditions libseccomp tries first. It matters only where both fit and their actions

@@ -294,6 +294,9 @@ impl Tail {
 
 /// The line as a target and a few single numbers with other targets, if it is that simple.
 fn list(line: &[(u32, Target)], last: u32) -> Option<(Target, Line<u32>)> {
+    if line.len() > 2 * LONGEST_LIST + 1 {
+        return None;
+    }
     line.iter().take(2).find_map(|&(_, around)| {
         let ends = line.iter().skip(1).map(|next| next.0 - 1).chain([last]);
         let islands = line.iter().zip(ends).filter(|((_, target), _)| *target != around);

@@ -144,7 +144,7 @@ pub fn read<'a>(seccomp: &'a Seccomp<'a>, draft: &mut Draft) -> Option<Profile<'
         origins.resize(profile.rules.len(), index);
         profile.named.extend(names.flat_map(|name| (first..origins.len()).map(move |rule| (name, rule))));
     }
-    profile.named.sort_unstable();
+    profile.named.sort();
     contradictions(&profile, &origins, draft);
     (draft.problems.len() == before).then_some(profile)
 }

@@ -21,6 +21,7 @@ pub mod mount;
 pub mod net;
 pub mod process;
 pub mod socket;
+pub mod start;
 
 pub use nix::errno::Errno;
 

@@ -201,32 +201,49 @@ pub fn cloexec_from(first: u32) -> Result<()> {
         .map(drop)
 }
 
-/// Closes every open descriptor from `first` on (close_range(2)).
+/// Closes a descriptor that somebody else owns.
 ///
-/// Only for a process that is about to call execve: no owner of a descriptor may use or drop it afterwards.
-pub fn close_from(first: u32) -> Result<()> {
-    // SAFETY: the caller's next step is execve or _exit, so no `OwnedFd` is used or dropped after this.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+/// Only in a fresh process whose copy of the owner will never be used or dropped.
+pub fn close(fd: BorrowedFd) {
+    // SAFETY: the owner is of the process that this one was cloned from, and forgotten here.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
+
+/// Gives the descriptors of `fds` the numbers from `first` on, close-on-exec, and closes all others behind them
+/// (dup3(2), close_range(2)).
+///
+/// Only for a process that is about to call execve: no owner of a descriptor from `first` on may use or drop it
+/// afterwards.
+pub fn keep_only<const N: usize>(first: i32, fds: [Option<BorrowedFd>; N]) -> Result<[Option<OwnedFd>; N]> {
+    let count = N as i32;
+    // By way of numbers above all that are moved to, so that no move overwrites one that is still to be moved.
+    let mut away = [-1; N];
+    for (away, fd) in away.iter_mut().zip(fds) {
+        if let Some(fd) = fd {
+            // SAFETY: a free number is asked for, so nothing is closed.
+            let dup = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, first + count) };
+            *away = check(dup.into())? as i32;
+        }
+    }
+    let mut kept = [const { None }; N];
+    for ((number, kept), away) in (first..).zip(kept.iter_mut()).zip(away) {
+        if away >= 0 {
+            // SAFETY: the caller's promise: the old owner of `number` is never used or dropped.
+            *kept = Some(own(check(unsafe { libc::dup3(away, number, libc::O_CLOEXEC) }.into())?));
+        } else {
+            // SAFETY: the caller's promise; that nothing has this number is no error.
+            unsafe { libc::close(number) };
+        }
+    }
+    // SAFETY: the caller's promise.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first + count, u32::MAX, 0) })?;
+    Ok(kept)
 }
 
 /// Makes `fd` also be descriptor `number`, which stays open over execve (dup2(2)).
 pub fn dup_to(fd: impl AsFd, number: i32) -> Result<()> {
     // SAFETY: callers pass 0, 1 or 2, which no `OwnedFd` owns.
     check(unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) }.into()).map(drop)
-}
-
-/// Makes `fd` also be descriptor `number`, close-on-exec, closing what had that number (dup3(2)).
-///
-/// Only for a process that is about to call execve: no owner of the old descriptor may use or drop it afterwards.
-pub fn move_to(fd: impl AsFd, number: i32) -> Result<()> {
-    // SAFETY: the caller's next step is execve or _exit, so the old owner of `number` is never used or dropped.
-    check(unsafe { libc::dup3(fd.as_fd().as_raw_fd(), number, libc::O_CLOEXEC) }.into()).map(drop)
-}
-
-/// Takes over the descriptor that [`move_to`] made.
-#[must_use]
-pub fn adopt(number: i32) -> OwnedFd {
-    own(number.into())
 }
 
 /// Standard input, output or error, by number.
