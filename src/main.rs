@@ -14,12 +14,15 @@ use std::ffi::{c_char, c_int};
 static ALLOCATOR: Piece = Piece::new();
 
 /// Called by the C library.
+///
+/// # Safety
+/// The arguments must be those that the kernel has given to the process.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     if start::fill_standard_streams().is_err() {
         return 1;
     }
-    // SAFETY: these are what the C library has got from the kernel.
+    // SAFETY: they are what the C library has got from the kernel.
     let words = unsafe { start::arguments(argc, argv) };
     casque::cmd::main(words).into()
 }

@@ -50,7 +50,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
 
     let wanted = Wanted::read(spec, &mut draft);
     let own_mounts = !wanted.is_shared(Namespace::Mount);
-    draft.clone = wanted.clone();
+    draft.clone = wanted.by_clone();
     plan_hook_state(spec, &mut draft);
     namespaces::plan(spec, host, &wanted, proc, &mut draft);
     plan_session(request, &mut draft);

@@ -99,7 +99,7 @@ impl Wanted {
 
     /// What the clone itself makes.
     #[must_use]
-    pub fn clone(&self) -> Clone {
+    pub fn by_clone(&self) -> Clone {
         let in_clone = |kind: &Namespace| match kind {
             Namespace::Time => false,
             Namespace::User | Namespace::Pid => true,
@@ -126,7 +126,7 @@ pub fn plan(spec: &Spec, host: &Host, wanted: &Wanted, proc: Slot, draft: &mut D
             draft.child(origin.clone(), Op::Setns(*slot, *kind));
         }
     }
-    let in_clone = wanted.clone().namespaces;
+    let in_clone = wanted.by_clone().namespaces;
     let later: Vec<Namespace> = wanted.new.iter().copied().filter(|kind| !in_clone.contains(kind)).collect();
     if !later.is_empty() {
         draft.child("linux.namespaces", Op::Unshare(later));
