@@ -341,9 +341,8 @@ fn paint(line: &mut Line<u64>, first: u64, last: u64, target: Target) {
     let begin = line.partition_point(|interval| interval.0 < first);
     let end = line.partition_point(|interval| interval.0 <= last);
     // What comes after the painted part stays what it was.
-    let next = last.checked_add(1).filter(|next| line.get(end).is_none_or(|interval| interval.0 != *next));
     let before = end.checked_sub(1).and_then(|index| line.get(index));
-    let after = next.zip(before).map(|(next, before)| (next, before.1));
+    let after = last.checked_add(1).zip(before).map(|(next, before)| (next, before.1));
     line.splice(begin..end, [(first, target)].into_iter().chain(after));
 }
 
