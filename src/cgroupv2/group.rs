@@ -66,11 +66,12 @@ impl Cgroup {
         if path.split('/').any(|name| name == "..") {
             return Err(fail(Errno::EXDEV));
         }
-        let names: Vec<_> = path.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
-        let inner = CString::new(names.join("/")).map_err(|_| fail(Errno::EINVAL))?;
-        let dir = open_directory(&self.dir, if inner.is_empty() { c"." } else { &inner }).map_err(fail)?;
-        let whole = [self.path.as_bytes(), b"/", inner.as_bytes()].concat();
-        let path = CString::new(whole).map_err(|_| fail(Errno::EINVAL))?;
+        let names = path.split('/').filter(|name| !name.is_empty() && *name != ".");
+        let inner = names.fold(String::new(), |inner, name| inner + "/" + name);
+        let path = CString::new([self.path.to_bytes(), inner.as_bytes()].concat())
+            .map_err(|_| fail(Errno::EINVAL))?;
+        let inner = CString::new(format!(".{inner}")).map_err(|_| fail(Errno::EINVAL))?;
+        let dir = open_directory(&self.dir, &inner).map_err(fail)?;
         Ok(Cgroup { dir, path, made: 0, refusal: None })
     }
 
@@ -263,10 +264,14 @@ fn give(dir: &OwnedFd, wanted: &[&str]) -> Result<()> {
     };
     match all {
         // One of them has a reason of its own, such as realtime processes for cpu; it must not keep the others back.
-        Err(errno) if errno != Errno::EBUSY && wanted.len() > 1 => wanted
-            .iter()
-            .filter_map(|name| write(&[name]).err())
-            .fold(Ok(()), |first, errno| first.and(Err(errno))),
+        Err(errno) if errno != Errno::EBUSY && wanted.len() > 1 => {
+            let mut refused = Ok(());
+            for name in wanted {
+                let given = write(&[name]);
+                refused = refused.and(given);
+            }
+            refused
+        }
         other => other,
     }
 }

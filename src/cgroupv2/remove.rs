@@ -39,7 +39,10 @@ fn empty(mount: &Mount, path: &CStr) -> Result<()> {
         Err((_, Errno::ENOENT)) => return Ok(()),
         other => other.map_err(|(_, errno)| errno)?,
     };
-    let events = Events::open(&cgroup)?;
+    let events = match Events::open(&cgroup) {
+        Err(Errno::ENOENT | Errno::ENODEV) => return Ok(()),
+        other => other?,
+    };
     if events.state()?.populated {
         cgroup.kill()?;
         events.wait(|state| !state.populated, None)?;
