@@ -1,0 +1,78 @@
+# The few commands that people need. `make demo` and `make test` set up what the machine lacks.
+
+TARGET  ?= x86_64-unknown-linux-musl
+RELEASE := target/$(TARGET)/release
+CASQUE  := $(RELEASE)/casque
+STAVE   := $(RELEASE)/stave
+CARGO   ?= cargo
+PREFIX  ?= /usr/local
+
+# What Debian has to give: the C compiler for stave's C libraries; busybox as a user land.
+BUILD_PACKAGES := musl-tools
+DEMO_PACKAGES  := busybox-static
+# Programs that the tests compare with or count with.
+TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev
+
+export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm install cross clean
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: setup setup-demo build ## Build, make a layered archive, unpack it, run a container from it
+	@[ "$$(id -u)" = 0 ] || { echo "make demo: containers need root here; try: sudo make demo" >&2; exit 1; }
+	@demo/demo.sh "$(CURDIR)/$(CASQUE)" "$(CURDIR)/$(STAVE)"
+
+test: setup setup-test lint build unit rig ## Everything that CI runs, from a clean clone
+
+build: setup ## Build both programs, static and optimized
+	$(CARGO) build --release --locked -p casque -p stave
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+unit:
+	CASQUE_RELEASE="$(CURDIR)/$(CASQUE)" $(CARGO) test --locked --workspace
+
+rig: ## Test the rig: a virtual machine with a pure cgroup v2 kernel
+	rig/vm --setup
+	rig/selftest.sh
+
+vm: export COMMAND = $(value CMD)
+vm: ## Run CMD='...' in the virtual machine
+	@rig/vm --setup
+	@PATH="$(CURDIR)/$(RELEASE):$$PATH" rig/vm sh -c "$$COMMAND"
+
+install: build ## Install both programs below PREFIX
+	install -D -m 755 $(CASQUE) $(DESTDIR)$(PREFIX)/bin/casque
+	install -D -m 755 $(STAVE) $(DESTDIR)$(PREFIX)/bin/stave
+
+cross: ## Build both programs for aarch64
+	@$(call packages,gcc-aarch64-linux-gnu)
+	@$(call rust-target,aarch64-unknown-linux-musl)
+	$(CARGO) build --release --locked --target aarch64-unknown-linux-musl -p casque -p stave
+
+clean:
+	$(CARGO) clean
+
+# $(call packages,NAMES): installs the Debian packages that are missing.
+packages = missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || printf '%s ' $$p; done); \
+	[ -z "$$missing" ] || { echo "installing $$missing"; \
+	apt-get -qq -o DPkg::Lock::Timeout=500 update && \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=500 install --no-install-recommends $$missing >/dev/null; }
+
+# $(call rust-target,TRIPLE): installs Rust's standard library for a target if it is missing.
+rust-target = [ -d "$$(rustc --print sysroot)/lib/rustlib/$(1)/lib" ] || rustup target add $(1)
+
+setup:
+	@command -v $(CARGO) >/dev/null || { echo "make: Rust is missing: https://rustup.rs" >&2; exit 1; }
+	@$(call packages,$(BUILD_PACKAGES))
+	@$(call rust-target,$(TARGET))
+
+setup-demo:
+	@$(call packages,$(DEMO_PACKAGES))
+
+setup-test:
+	@$(call packages,$(TEST_PACKAGES))
