@@ -1,11 +1,12 @@
 //! stave: an image tool. Bytes become entries ([`tar`]), the entries of all layers one tree ([`tree`]), and everything
-//! is made from the tree: a directory ([`unpack`]), and with it a bundle ([`config`]).
+//! is made from the tree: a directory ([`unpack`]), and with it a [`bundle`].
 //!
 //! Nothing in an image is trusted: no path from it is ever followed on the host, and no bundle appears before every
 //! digest that the image names has been checked.
 
 pub mod archive;
 pub mod blob;
+pub mod bundle;
 pub mod cli;
 pub mod cmd;
 pub mod config;

@@ -17,8 +17,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What goes from a layer to a file at once, and how far ahead small files are read.
+/// What goes from a layer to a large file at once.
 const PIECE: usize = 256 << 10;
+
+/// How far ahead small files are read, in each layer: most files are much smaller and stand in the order in which they
+/// are made.
+const WINDOW: usize = 64 << 10;
 
 /// Attributes that are the host's or overlayfs's own business. An image that could set overlayfs's would redirect
 /// lookups below its directories; SELinux labels are the runtime's to give.
@@ -90,9 +94,6 @@ impl Unpack<'_> {
         for ino in linked {
             fs::unlink_at(side, &side_name(ino), false).during(|| "unlink".to_owned())?;
         }
-        if !self.privileged() {
-            self.close_directories(from, into, name)?;
-        }
         Ok(report)
     }
 
@@ -120,9 +121,15 @@ impl Unpack<'_> {
         self.privileged() || !matches!(node, Node::Character(..) | Node::Block(..))
     }
 
-    /// Gives directories modes without `rwx` for their owner. An unprivileged owner must do so last and from the leaves
-    /// up, for afterwards he cannot enter them.
-    fn close_directories(&self, from: Ino, into: &OwnedFd, name: &CStr) -> Result<()> {
+    /// Gives the directories below `from`, made as `name` in `into`, modes without `rwx` for their owner. An unprivileged
+    /// owner must do so last of all and from the leaves up, for afterwards he can neither enter nor remove them.
+    ///
+    /// # Errors
+    /// What open(2) and fchmod(2) say.
+    pub fn close_directories(&self, from: Ino, into: &OwnedFd, name: &CStr) -> Result<()> {
+        if self.privileged() {
+            return Ok(());
+        }
         let open = |parent: &OwnedFd, name: &CStr| {
             fs::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0).during(|| "open".to_owned())
         };
@@ -178,7 +185,8 @@ impl Task {
                 .map(|up| (up.name.as_bytes(), &up.above));
         }
         names.reverse();
-        quote(&names.join(&b'/'))
+        let path = names.join(&b'/');
+        quote(if path.is_empty() { b"/" } else { &path })
     }
 }
 
@@ -237,19 +245,20 @@ impl Queue {
     }
 }
 
-/// One thread's part: its windows into the layers.
+/// One thread's part: its windows into the layers, its buffer.
 struct Worker<'a> {
     unpack: &'a Unpack<'a>,
     side: &'a OwnedFd,
     report: &'a Report,
     windows: Vec<Option<Window>>,
+    piece: Vec<u8>,
     made: u64,
 }
 
 impl<'a> Worker<'a> {
     fn new(unpack: &'a Unpack<'a>, side: &'a OwnedFd, report: &'a Report) -> Self {
         let windows = unpack.layers.iter().map(|_| None).collect();
-        Self { unpack, side, report, windows, made: 0 }
+        Self { unpack, side, report, windows, piece: Vec::new(), made: 0 }
     }
 
     fn make_linked(&mut self, inos: &[Ino]) -> Result<()> {
@@ -349,27 +358,36 @@ impl<'a> Worker<'a> {
 
     /// Writes a file's bytes; what no extent covers stays a hole.
     fn fill(&mut self, file: &OwnedFd, layer: usize, size: u64, extents: &[Extent]) -> Result<()> {
-        let unpack = self.unpack;
-        let blob = unpack.layers.get(layer).context("no such layer")?;
-        let slot = self.windows.get_mut(layer).context("no such layer")?;
-        let window = slot.get_or_insert_with(|| Window::new(blob.clone(), PIECE));
         for extent in extents {
-            let mut done = 0;
-            while done < extent.size {
-                let length = (extent.size - done).min(PIECE as u64);
-                let bytes = window.slice(extent.offset + done, usize::try_from(length)?);
-                let bytes = bytes.during(|| "read".to_owned())?.context("the layer is cut off")?;
-                let at = i64::try_from(extent.at + done)?;
-                fs::write_all_at(file, bytes, at).during(|| "write".to_owned())?;
-                done += length;
-                if done < extent.size {
-                    unpack.stop.check()?;
-                }
-            }
+            self.copy(file, layer, extent)?;
             self.report.bytes.fetch_add(extent.size, Ordering::Relaxed);
         }
         if extents.last().map_or(0, |last| last.at + last.size) != size {
             fs::truncate(file, i64::try_from(size)?).during(|| format!("truncate {size}"))?;
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, file: &OwnedFd, layer: usize, extent: &Extent) -> Result<()> {
+        let blob = self.unpack.layers.get(layer).context("no such layer")?;
+        let length = usize::try_from(extent.size)?;
+        if length <= WINDOW {
+            let slot = self.windows.get_mut(layer).context("no such layer")?;
+            let window = slot.get_or_insert_with(|| Window::new(blob.clone(), WINDOW));
+            let bytes = window.slice(extent.offset, length).during(|| "read".to_owned())?;
+            let bytes = bytes.context("the layer is cut off")?;
+            return fs::write_all_at(file, bytes, i64::try_from(extent.at)?).during(|| "write".to_owned());
+        }
+        self.piece.resize(PIECE, 0);
+        let mut done = 0;
+        while done < extent.size {
+            self.unpack.stop.check()?;
+            let room = usize::try_from(extent.size - done).unwrap_or(PIECE).min(PIECE);
+            let piece = &mut self.piece[..room];
+            let got = blob.read_at(extent.offset + done, piece).during(|| "read".to_owned())?;
+            ensure!(got == room, "the layer is cut off");
+            fs::write_all_at(file, piece, i64::try_from(extent.at + done)?).during(|| "write".to_owned())?;
+            done += got as u64;
         }
         Ok(())
     }

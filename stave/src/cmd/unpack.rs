@@ -2,7 +2,8 @@
 
 use crate::archive::{self, Archive};
 use crate::blob::Blob;
-use crate::config::{self, Volume};
+use crate::bundle::Bundle;
+use crate::config;
 use crate::digest::Digest;
 use crate::draft::Draft;
 use crate::error::During;
@@ -10,18 +11,16 @@ use crate::image::{Image, Platform, Wanted};
 use crate::layer::{self, Layer, Table};
 use crate::stop::{Stop, is_echo};
 use crate::tar;
-use crate::tree::{Ino, Node, ROOT, Tree};
+use crate::tree::{Node, Tree};
 use crate::unpack::{self, Report, Unpack};
 use crate::user::User;
 use anyhow::{Context, Result, bail};
-use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
+use casque::sys::fs;
 use clap::ArgMatches;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{getegid, geteuid};
 use std::cmp::Reverse;
-use std::ffi::{CStr, CString};
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -114,10 +113,13 @@ fn fill(draft: &Draft, asked: &Asked, stop: &Stop) -> Result<(Image, Report)> {
     let user = user(&image, &tree, &contents, asked.limits.json)?;
     let maker = (geteuid().as_raw(), getegid().as_raw());
     let unpack = Unpack { tree: &tree, layers: &contents, maker, stop };
-    let report = materialise(draft, asked, &unpack, &unchecked)?;
-    let volumes = seed_volumes(draft, asked, &unpack, &image)?;
+    let mut bundle = Bundle::new(draft, &unpack, asked.threads);
+    let report = make_root(&mut bundle, asked, stop, &unchecked)?;
+    let volumes = bundle.make_volumes(&image)?;
+    check_unchanged(&unchecked)?;
     let config = serde_json::to_vec_pretty(&config::runtime(&image.configuration, &user, &volumes))?;
     draft.write(c"config.json", &config)?;
+    bundle.close()?;
     Ok((image, report))
 }
 
@@ -149,17 +151,14 @@ fn merge(image: &Image, tables: Vec<Table>) -> Result<(Vec<Blob>, Unchecked, Tre
 }
 
 /// Makes the root while the layers that stand in the archive itself are hashed beside it.
-fn materialise(draft: &Draft, asked: &Asked, unpack: &Unpack<'_>, unchecked: &Unchecked) -> Result<Report> {
-    let stop = unpack.stop;
+fn make_root(bundle: &mut Bundle<'_>, asked: &Asked, stop: &Stop, unchecked: &Unchecked) -> Result<Report> {
     std::thread::scope(|scope| {
         let checking = scope.spawn(|| {
             stop.spread(asked.threads, unchecked, |(content, name, digests)| {
-                let checked = layer::check(content, digests, stop).and_then(|()| content.unchanged());
-                checked.with_context(|| format!("layer {name}"))
+                layer::check(content, digests, stop).with_context(|| format!("layer {name}"))
             })
         });
-        let into = draft.directory().try_clone_to_owned().during(|| "dup".to_owned())?;
-        let made = make(unpack, draft, &into, ROOT, c"rootfs", asked.threads).inspect_err(|_| stop.fail());
+        let made = bundle.make_root().inspect_err(|_| stop.fail());
         match checking.join().unwrap_or_else(|_| bail!("the checking thread is gone")) {
             // If the bytes are wrong, that is the reason for whatever else went wrong.
             Err(error) if !is_echo(&error) || made.is_ok() => Err(error),
@@ -168,45 +167,11 @@ fn materialise(draft: &Draft, asked: &Asked, unpack: &Unpack<'_>, unchecked: &Un
     })
 }
 
-/// Gives each volume of the image a directory of its own in the bundle, with what the image has there (conversion.md,
-/// `Config.Volumes`). Several containers of one image so share nothing, and the root stays as it was.
-fn seed_volumes(draft: &Draft, asked: &Asked, unpack: &Unpack<'_>, image: &Image) -> Result<Vec<Volume>> {
-    let volumes = image.configuration.config.as_ref().and_then(|config| config.volumes.as_ref());
-    let Some(volumes) = volumes.filter(|volumes| !volumes.is_empty()) else { return Ok(Vec::new()) };
-    let into = new_directory(draft, c"volumes")?;
-    let mut seeded = Vec::new();
-    for (index, destination) in volumes.keys().enumerate() {
-        let name = CString::new(index.to_string())?;
-        match unpack.tree.lookup(destination.as_bytes()) {
-            Some(from) => {
-                make(unpack, draft, &into, from, &name, asked.threads)
-                    .with_context(|| format!("config.Volumes: {destination:?}"))?;
-            }
-            None => fs::mkdir_at(&into, &name, 0o755).during(|| "mkdir".to_owned())?,
-        }
-        seeded.push(Volume { destination: destination.clone(), source: format!("volumes/{index}") });
-    }
-    Ok(seeded)
-}
-
-/// Makes the directory `from` of the tree as `name` in `into`.
-fn make(
-    unpack: &Unpack<'_>,
-    draft: &Draft,
-    into: &OwnedFd,
-    from: Ino,
-    name: &CStr,
-    threads: usize,
-) -> Result<Report> {
-    let side = new_directory(draft, c"links")?;
-    let report = unpack.directory(from, into, name, &side, threads)?;
-    fs::unlink_at(draft.directory(), c"links", true).during(|| "rmdir".to_owned())?;
-    Ok(report)
-}
-
-fn new_directory(draft: &Draft, name: &CStr) -> Result<OwnedFd> {
-    fs::mkdir_at(draft.directory(), name, 0o700).during(|| "mkdir".to_owned())?;
-    fs::open_at(draft.directory(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0).during(|| "open".to_owned())
+/// What was hashed and what was unpacked must have been the same bytes.
+fn check_unchanged(unchecked: &Unchecked) -> Result<()> {
+    unchecked
+        .iter()
+        .try_for_each(|(content, name, _)| content.unchanged().with_context(|| format!("layer {name}")))
 }
 
 /// The user that the image names, by its own files.
