@@ -17,6 +17,7 @@ use crate::log::{Format, Log};
 use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job};
+use crate::process::seal::seal;
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container};
 use crate::sys::{Errno, fs, process};
@@ -40,7 +41,7 @@ pub struct Globals {
 #[must_use]
 pub fn main(words: Vec<OsString>) -> u8 {
     let version = words.get(1).is_some_and(|word| word == "--version" || word == "-v");
-    let matches = match crate::cli::parse(words) {
+    let matches = match crate::cli::parse(words.clone()) {
         // It needs no command.
         Err(_) if version => return print_version(),
         Err(error) => return usage(&error),
@@ -54,12 +55,20 @@ pub fn main(words: Vec<OsString>) -> u8 {
         },
         debug: matches.get_flag("debug"),
     };
-    match dispatch(&matches, &log) {
+    match seal_if_cloning(&matches, &words).and_then(|()| dispatch(&matches, &log)) {
         Ok(code) => code,
         Err(error) => {
             log.error(&format!("{error:#}"));
             1
         }
+    }
+}
+
+/// Commands that make a process which enters a container run from a read-only file.
+fn seal_if_cloning(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
+    match matches.subcommand_name() {
+        Some("create" | "run" | "exec") => Ok(seal(words)?),
+        _ => Ok(()),
     }
 }
 

@@ -12,8 +12,6 @@ pub struct Host {
     pub kernel: (u32, u32),
     /// The caller's effective user id.
     pub euid: u32,
-    /// The caller's effective group id.
-    pub egid: u32,
     /// The caller's capabilities.
     pub capabilities: CapSets,
     /// The highest capability number that this kernel knows.
@@ -38,7 +36,6 @@ impl Host {
         Ok(Host {
             kernel: kernel()?,
             euid: cred::euid(),
-            egid: cred::egid(),
             capabilities: cred::capabilities()?,
             last_capability: last_capability(),
             user_namespace,
@@ -55,7 +52,6 @@ impl Host {
         Host {
             kernel: (6, 1),
             euid: 0,
-            egid: 0,
             capabilities: CapSets { effective: all, permitted: all, inheritable: 0 },
             last_capability: 40,
             user_namespace: has("user"),

@@ -10,4 +10,5 @@ pub mod link;
 pub mod namespaces;
 pub mod parent;
 pub mod ready;
+pub mod seal;
 pub mod start;

@@ -104,8 +104,7 @@ fn changed(file: &OwnedFd) -> libc::pollfd {
 /// The file from its beginning; reading it is also what poll measures a change from.
 fn reread(file: &OwnedFd) -> Result<String> {
     let mut buffer = [0; 512];
-    fs::rewind(file)?;
-    let length = fs::read(file, &mut buffer)?;
+    let length = fs::read_at(file, &mut buffer, 0)?;
     String::from_utf8(buffer[..length].to_vec()).map_err(|_| Errno::EILSEQ)
 }
 

@@ -6,6 +6,11 @@ use clap::ArgMatches;
 
 /// Runs the command.
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    make(globals, args, false, |_, created, _| Ok(created.dir.unlock()?))?;
+    make(globals, args, false, |_, created, _| {
+        created.dir.unlock()?;
+        // The process ends now, which closes everything at once.
+        std::mem::forget(created);
+        Ok(())
+    })?;
     Ok(0)
 }

@@ -121,7 +121,7 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     let kind = if directory { fs::O_DIRECTORY } else { 0 };
     let relative = Buffer::relative(&target.path)?;
     let place = match fs::open_in(root, relative.part(0)?, fs::O_PATH | kind, 0, resolve) {
-        Err(Errno::ENOENT) if directory => make_directory(root, &target.path)?,
+        Err(Errno::ENOENT) if directory => return make_directory(root, &target.path),
         Err(Errno::ENOENT) => in_parent(root, &target.path, |parent, name| {
             fs::mknod_at(parent, name, libc::S_IFREG | 0o644, 0)?;
             fs::open_at(parent, name, fs::O_PATH | fs::O_NOFOLLOW, 0)

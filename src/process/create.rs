@@ -38,9 +38,13 @@ pub struct Request {
 #[must_use]
 pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     let mut draft = Draft::default();
-    let none = Process::default();
+    // Without `process`, a container can be created and nothing can be started in it (config.md#process).
+    let none = Process { cwd: "/".into(), ..Process::default() };
     let process = spec.process.as_ref().unwrap_or(&none);
     check(spec, &mut draft);
+    if request.start && spec.process.is_none() {
+        draft.problem("process", "missing: there is nothing to start");
+    }
 
     draft.prepare("runtime", Op::StateDir);
     let state_dir = draft.open("runtime", Opening::StateDir);

@@ -135,7 +135,7 @@ mod tests {
         let aligned = Layout::from_size_align(64, 32).unwrap();
         let first = PIECE.take(small).unwrap();
         let second = PIECE.take(aligned).unwrap();
-        assert!(second >= first + 3 && (PIECE.start() + second) % 32 == 0);
+        assert!(second >= first + 3 && (PIECE.start() + second).is_multiple_of(32));
         let pointer = (PIECE.start() + second) as *mut u8;
         assert!(PIECE.resize_last(pointer, 64, 128));
         assert!(!PIECE.resize_last((PIECE.start() + first) as *mut u8, 3, 6));

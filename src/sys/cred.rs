@@ -84,10 +84,3 @@ pub fn euid() -> u32 {
     // SAFETY: no memory is passed; the call cannot fail.
     unsafe { libc::geteuid() }
 }
-
-/// The effective group id (getegid(2)).
-#[must_use]
-pub fn egid() -> u32 {
-    // SAFETY: no memory is passed; the call cannot fail.
-    unsafe { libc::getegid() }
-}
