@@ -168,3 +168,47 @@ impl Window {
         Ok(self.bytes.get(skip..skip + length))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn blob(bytes: &[u8]) -> (Blob, File) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        (Blob::whole(file.try_clone().unwrap()).unwrap(), file)
+    }
+
+    #[test]
+    fn a_part_never_reaches_beyond_its_whole() {
+        let (whole, _) = blob(b"0123456789");
+        assert_eq!(whole.part(2, 3).unwrap().bytes(3).unwrap(), b"234");
+        assert_eq!(whole.part(2, 5).unwrap().part(1, 2).unwrap().bytes(9).unwrap(), b"34");
+        assert!(whole.part(8, 3).is_none() && whole.part(u64::MAX, 2).is_none());
+        assert!(whole.part(2, 5).unwrap().part(4, 2).is_none());
+        assert!(whole.bytes(9).is_err());
+    }
+
+    #[test]
+    fn a_write_after_the_opening_is_noticed() {
+        let (whole, mut file) = blob(b"0123456789");
+        assert!(whole.unchanged().is_ok());
+        file.write_all(b"more").unwrap();
+        assert!(whole.part(0, 4).unwrap().unchanged().is_err());
+    }
+
+    #[test]
+    fn a_window_gives_the_same_bytes_in_any_order() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let (whole, _) = blob(&bytes);
+        let mut window = Window::new(whole, 16);
+        for (at, length) in [(0, 4), (10, 8), (4, 4), (200, 50), (250, 6), (255, 1), (0, 256)] {
+            assert_eq!(
+                window.slice(at, length).unwrap().unwrap(),
+                &bytes[usize::try_from(at).unwrap()..][..length]
+            );
+        }
+        assert!(window.slice(250, 7).unwrap().is_none() && window.slice(300, 1).unwrap().is_none());
+    }
+}
