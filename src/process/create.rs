@@ -148,8 +148,11 @@ fn plan_cgroup(request: &Request, spec: &Spec, draft: &mut Draft) {
 
 /// Hooks that run before the program need files for their state and for what they print.
 fn plan_hook_state(spec: &Spec, draft: &mut Draft) {
-    let hooks = &spec.hooks;
-    let lists = [&hooks.prestart, &hooks.create_runtime, &hooks.create_container, &hooks.start_container];
+    let wanted = &spec.hooks;
+    // Other commands run these later, but a mistake in them is one of config.json and told now.
+    hooks::read("poststart", &wanted.poststart, draft);
+    hooks::read("poststop", &wanted.poststop, draft);
+    let lists = [&wanted.prestart, &wanted.create_runtime, &wanted.create_container, &wanted.start_container];
     if lists.iter().any(|list| !list.is_empty()) {
         draft.open("hooks", Opening::HookState);
         draft.open("hooks", Opening::HookOutput);
