@@ -431,6 +431,30 @@ fn a_created_container_keeps_no_descriptor_of_the_host_but_what_it_needs() {
 }
 
 #[test]
+fn a_user_without_capabilities_reaches_the_program_whatever_the_caller_masks() {
+    // The process waits at the fifo as the container's user.
+    for mask in ["0", "22", "77", "777"] {
+        let Some(bundle) = Bundle::shell("id -u; umask; : > /tmp/file; stat -c %a /tmp/file", |config| {
+            config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+            config["process"]["capabilities"] = json!({});
+            let tmp = json!({"destination": "/tmp", "type": "tmpfs", "options": ["mode=1777"]});
+            config["mounts"].as_array_mut().unwrap().push(tmp);
+        }) else {
+            return;
+        };
+        let call = format!("umask {mask}; exec \"$@\"");
+        let dir = bundle.dir.to_str().unwrap();
+        bundle.done(&mut bundle.wrapped(&call, &["create", "--bundle", dir, &bundle.id])).ok();
+        let file = bundle.beside("out0");
+        bundle.start().ok();
+        bundle.wait();
+        assert_eq!(fs::read_to_string(file).unwrap(), "1000\n0022\n644\n", "umask {mask}");
+        bundle.delete(&[]).ok();
+        bundle.leftovers();
+    }
+}
+
+#[test]
 fn without_process_a_container_is_created_but_not_started() {
     // config.md#process: "REQUIRED when start is called"
     let Some(bundle) = Bundle::new(|config| drop(config.as_object_mut().unwrap().remove("process"))) else {

@@ -36,7 +36,6 @@ struct Child<'a> {
 pub fn run(ready: &Ready) -> ! {
     alloc::forbid();
     process::close(ready.far_end);
-    fs::umask(0);
     let mut child = Child {
         ready,
         root: None,

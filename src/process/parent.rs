@@ -64,6 +64,9 @@ struct Parent<'a> {
 
 /// Performs the parent's list. After an error nothing of the container is left.
 pub fn perform(job: &Job) -> Result<Created> {
+    // All modes are given in full, here and in the child: the container's user must reach the fifo, whatever the caller
+    // masks.
+    fs::umask(0);
     let mut slots = Vec::new();
     slots.resize_with(job.plan.slots.len(), || None);
     let mut parent = Parent {
