@@ -1,0 +1,457 @@
+//! Plans as text: the golden ones in tests/golden are read by people when they change (`BLESS=1` writes them anew), and
+//! what must be so of every plan is proved for thousands.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/configs.rs"]
+mod configs;
+
+use casque::cgroupv2::Controllers;
+use casque::host::Host;
+use casque::plan::{At, Draft, Meet, Op, Plan, Slot, Step};
+use casque::process::create::{Request, plan};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+
+/// Plans a configuration for a machine and a bundle that are the same everywhere.
+fn draft(config: &Value, edit: impl FnOnce(&mut Request)) -> Draft {
+    let text = serde_json::to_vec(config).unwrap();
+    let spec = casque::spec::load(&text).unwrap();
+    let controllers = Controllers::new("cpuset cpu io memory hugetlb pids rdma misc", "/sys/fs/cgroup", "");
+    let mut request = Request {
+        id: "golden".to_owned(),
+        bundle: "/bundle".to_owned(),
+        cgroup: Some(("/golden".to_owned(), controllers)),
+        ..Request::default()
+    };
+    edit(&mut request);
+    plan(&request, &spec, &Host::example(&spec))
+}
+
+/// The plan of a configuration in which nothing is wrong.
+fn sound(config: &Value, edit: impl FnOnce(&mut Request)) -> Plan {
+    let draft = draft(config, edit);
+    assert!(draft.problems.is_empty(), "{:#?}", draft.problems);
+    draft.finish()
+}
+
+/// The golden configurations; each shows another part.
+fn golden() -> Vec<(&'static str, Value)> {
+    let mut limits = configs::default();
+    limits["linux"]["resources"] = json!({
+        "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20},
+        "cpu": {"shares": 512, "quota": 50_000, "period": 100_000, "cpus": "0-1", "mems": "0"},
+        "pids": {"limit": 100},
+        "blockIO": {"weight": 100},
+        "unified": {"memory.high": "50000000"},
+        "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}],
+    });
+    vec![
+        ("default", configs::default()),
+        ("docker", configs::docker("/host")),
+        ("user", configs::user()),
+        ("pod", configs::pod(42)),
+        ("everything", configs::everything("/host")),
+        ("limits", limits),
+    ]
+}
+
+#[test]
+fn a_golden_plan_is_what_the_text_says() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut changed = Vec::new();
+    for (name, config) in golden() {
+        let found = sound(&config, |_| {}).to_string();
+        let path = dir.join(format!("{name}.txt"));
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, &found).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        for (number, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
+            if found != expected {
+                changed.push(format!("{name}.txt:{}\n  golden: {expected}\n  now:    {found}", number + 1));
+                break;
+            }
+        }
+        if found.lines().count() != expected.lines().count() {
+            let (now, then) = (found.lines().count(), expected.lines().count());
+            changed.push(format!("{name}.txt: {now} lines and not {then}"));
+        }
+    }
+    assert!(changed.is_empty(), "{}\nBLESS=1 writes them anew", changed.join("\n"));
+}
+
+#[test]
+fn the_json_of_a_plan_has_the_same_sentences_as_its_text() {
+    for (name, config) in golden() {
+        let plan = sound(&config, |_| {});
+        let json = serde_json::to_value(&plan).unwrap();
+        let mut lines = Vec::new();
+        for side in ["parent", "child"] {
+            lines.push(side.to_owned());
+            for (number, step) in json[side].as_array().unwrap().iter().enumerate() {
+                assert!(!step["op"].as_str().unwrap().is_empty());
+                let (origin, text) = (step["origin"].as_str().unwrap(), step["text"].as_str().unwrap());
+                lines.push(format!("{number:4}  {origin:<32} {text}"));
+            }
+        }
+        assert_eq!(lines.join("\n") + "\n", plan.to_string(), "{name}");
+    }
+}
+
+#[test]
+fn the_same_configuration_gives_the_same_plan() {
+    let config = configs::everything("/host");
+    assert_eq!(sound(&config, |_| {}).to_string(), sound(&config, |_| {}).to_string());
+}
+
+/// Who performs an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Parent,
+    Child,
+    Both,
+}
+
+/// The sides that parent.rs and child.rs have arms for. Without a wildcard: a new operation must be told here too.
+fn side(op: &Op) -> Side {
+    match op {
+        Op::Meet(_) | Op::Hook(_) => Side::Both,
+        Op::Write { at: At::Cgroup | At::Process, .. } => Side::Parent,
+        Op::Write { at: At::Proc(_), .. } => Side::Child,
+        Op::StateDir
+        | Op::Cgroup(_)
+        | Op::DeviceProgram(_)
+        | Op::Delegate(_)
+        | Op::Open(_)
+        | Op::Clone(_)
+        | Op::HookState(_)
+        | Op::Save
+        | Op::PidFile(_) => Side::Parent,
+        Op::Undumpable
+        | Op::Setns(..)
+        | Op::Unshare(_)
+        | Op::EnterTime(_)
+        | Op::Setsid
+        | Op::Keyring(_)
+        | Op::Propagate(_)
+        | Op::BindRoot(_)
+        | Op::UseRoot(_)
+        | Op::Mount { .. }
+        | Op::Attach { .. }
+        | Op::SetAttr { .. }
+        | Op::Directory(_)
+        | Op::Node { .. }
+        | Op::Link { .. }
+        | Op::Pivot
+        | Op::Chroot { .. }
+        | Op::ReadOnly(_)
+        | Op::Mask(_)
+        | Op::Hostname(_)
+        | Op::Domainname(_)
+        | Op::LoopbackUp
+        | Op::Rlimit { .. }
+        | Op::Umask(_)
+        | Op::OwnStdio(_)
+        | Op::DropBounding(_)
+        | Op::Become { .. }
+        | Op::Capabilities { .. }
+        | Op::Chdir(_)
+        | Op::NoNewPrivileges
+        | Op::FindExec(_)
+        | Op::AwaitStart(_)
+        | Op::CloseFrom(..)
+        | Op::Filter { .. }
+        | Op::Exec { .. } => Side::Child,
+    }
+}
+
+/// The slots that a step of the child, or the clone, uses.
+fn used(step: &Step) -> Vec<Slot> {
+    match &step.op {
+        Op::Setns(slot, _)
+        | Op::EnterTime(slot)
+        | Op::BindRoot(slot)
+        | Op::UseRoot(slot)
+        | Op::Attach { slot, .. }
+        | Op::AwaitStart(slot)
+        | Op::Write { at: At::Proc(slot), .. } => vec![*slot],
+        Op::Clone(clone) => clone.pid.into_iter().chain(clone.user).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn position(steps: &[Step], what: impl Fn(&Op) -> bool) -> Option<usize> {
+    steps.iter().position(|step| what(&step.op))
+}
+
+/// What must be so of every plan, whatever was asked for.
+fn assert_sound(plan: &Plan, what: &dyn std::fmt::Display) {
+    // The proof that the two sides cannot wait for each other for ever.
+    let meetings = |steps| Plan::meetings(steps).collect::<Vec<Meet>>();
+    assert_eq!(meetings(&plan.parent), meetings(&plan.child), "{what}\n{plan}");
+    assert!(meetings(&plan.parent).ends_with(&[Meet::Ready, Meet::Go]), "{what}\n{plan}");
+
+    for (steps, own) in [(&plan.parent, Side::Parent), (&plan.child, Side::Child)] {
+        for step in steps {
+            let side = side(&step.op);
+            assert!(
+                side == own || side == Side::Both,
+                "{}: {} is not the {own:?}'s\n{what}",
+                step.origin,
+                step.op
+            );
+            assert!(!step.origin.is_empty(), "{} has no origin\n{what}", step.op);
+        }
+    }
+
+    // What the child uses was opened, once, before it was made; nobody meets before there is somebody to meet.
+    let clones = plan.parent.iter().filter(|step| matches!(step.op, Op::Clone(_))).count();
+    let clone = position(&plan.parent, |op| matches!(op, Op::Clone(_))).unwrap();
+    assert_eq!(clones, 1, "{what}\n{plan}");
+    let mut open = vec![0; plan.slots.len()];
+    for (number, step) in plan.parent.iter().enumerate() {
+        match &step.op {
+            Op::Open(slot) => {
+                assert!(number < clone, "{slot} is opened after the clone\n{what}");
+                open[slot.0] += 1;
+            }
+            Op::StateDir => assert_eq!(number, 0, "something is made before the state directory\n{what}"),
+            Op::Meet(_) | Op::Hook(_) | Op::Save | Op::PidFile(_) | Op::Write { at: At::Process, .. } => {
+                assert!(number > clone, "{} comes before the clone\n{what}", step.op);
+            }
+            Op::Write { at: At::Cgroup, .. } | Op::DeviceProgram(_) | Op::Delegate(_) => {
+                assert!(number < clone, "{} is in force too late\n{what}", step.op);
+            }
+            _ => {}
+        }
+    }
+    assert!(open.iter().all(|times| *times == 1), "slots opened: {open:?}\n{what}");
+    for step in plan.child.iter().chain(&plan.parent) {
+        for slot in used(step) {
+            assert!(slot.0 < plan.slots.len(), "{slot} is not there: {}\n{what}", step.op);
+        }
+    }
+
+    // The state is saved when everything is ready and before anything of the container's own may run.
+    let save = position(&plan.parent, |op| matches!(op, Op::Save)).unwrap();
+    let ready = position(&plan.parent, |op| matches!(op, Op::Meet(Meet::Ready))).unwrap();
+    let go = position(&plan.parent, |op| matches!(op, Op::Meet(Meet::Go))).unwrap();
+    assert!(ready < save && save < go && go + 1 == plan.parent.len(), "{what}\n{plan}");
+
+    assert_child_in_order(&plan.child, what);
+}
+
+/// The order that security depends on.
+fn assert_child_in_order(child: &[Step], what: &dyn std::fmt::Display) {
+    let last = |what: fn(&Op) -> bool| child.iter().rposition(|step| what(&step.op));
+    let is_mount =
+        |op: &Op| matches!(op, Op::Mount { .. } | Op::Attach { .. } | Op::Node { .. } | Op::Link { .. });
+    let entered = position(child, |op| matches!(op, Op::Pivot | Op::Chroot { .. }));
+    let entered = entered.unwrap_or_else(|| panic!("the child does not enter its root\n{what}"));
+    let user = child.iter().rposition(|step| matches!(step.op, Op::Become { .. })).unwrap();
+    let capabilities = position(child, |op| matches!(op, Op::Capabilities { .. })).unwrap();
+    let close = position(child, |op| matches!(op, Op::CloseFrom(..))).unwrap();
+    let exec = position(child, |op| matches!(op, Op::Exec { .. })).unwrap();
+    assert_eq!(exec, child.len() - 1, "execve is not the last step\n{what}");
+    if let Some(mount) = child.iter().rposition(|step| is_mount(&step.op)) {
+        assert!(mount < entered, "{} after the root was entered\n{what}", child[mount].op);
+    }
+    for (name, number) in [
+        ("a mask", last(|op| matches!(op, Op::Mask(_)))),
+        ("a read-only path", last(|op| matches!(op, Op::ReadOnly(_)))),
+        ("a limit", last(|op| matches!(op, Op::Rlimit { .. }))),
+        ("the bounding set", last(|op| matches!(op, Op::DropBounding(_)))),
+    ] {
+        if let Some(number) = number {
+            assert!(number > entered && number < user, "{name} at {number}\n{what}");
+        }
+    }
+    assert!(user < capabilities && capabilities < close && close < exec, "{what}");
+    let undumpable = position(child, |op| matches!(op, Op::Undumpable)).unwrap();
+    let joined = position(child, |op| matches!(op, Op::Setns(..)));
+    let new_user = position(child, |op| matches!(op, Op::Meet(Meet::Mapped))).is_some();
+    assert!(
+        joined.is_none_or(|joined| new_user || undumpable < joined),
+        "dumpable in a joined namespace\n{what}"
+    );
+    assert!(undumpable < user, "{what}");
+    if let Some(filter) = position(child, |op| matches!(op, Op::Filter { .. })) {
+        assert_eq!(filter, exec - 1, "calls under the filter\n{what}");
+    }
+}
+
+#[test]
+fn golden_plans_are_sound() {
+    for (name, config) in golden() {
+        for start in [false, true] {
+            let plan = sound(&config, |request| request.start = start);
+            assert_sound(&plan, &name);
+            let waits = position(&plan.child, |op| matches!(op, Op::AwaitStart(_))).is_some();
+            assert_eq!(waits, !start, "{name}");
+        }
+    }
+}
+
+/// xorshift64*: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    /// True `n` times in `of`.
+    fn chance(&mut self, n: u64, of: u64) -> bool {
+        self.next() % of < n
+    }
+}
+
+/// JSON that is merged into a configuration: objects by name, lists one behind the other, all else anew.
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(into), Value::Array(from)) => into.extend(from.iter().cloned()),
+        (into, from) => *into = from.clone(),
+    }
+}
+
+/// Pieces that fit together, whichever are taken: namespaces apart, which exclude each other.
+fn fragments() -> Vec<Value> {
+    let hook = json!([{"path": "/bin/hook", "args": ["hook", "a"], "timeout": 3}]);
+    let seccomp: Value = serde_json::from_str(include_str!("seccomp/docker-default.json")).unwrap();
+    vec![
+        json!({"hooks": {"prestart": hook}}),
+        json!({"hooks": {"createRuntime": hook}}),
+        json!({"hooks": {"createContainer": hook}}),
+        json!({"hooks": {"startContainer": hook}}),
+        json!({"hooks": {"poststart": hook, "poststop": hook}}),
+        json!({"root": {"readonly": true}}),
+        json!({"process": {"noNewPrivileges": true}}),
+        json!({"process": {"user": {"uid": 7, "gid": 8, "additionalGids": [9]}}}),
+        json!({"process": {"cwd": "/deep/down"}}),
+        json!({"process": {"oomScoreAdj": -5}}),
+        json!({"process": {"rlimits": [{"type": "RLIMIT_AS", "soft": 1, "hard": 2}]}}),
+        json!({"process": {"capabilities": {"bounding": ["CAP_CHOWN"], "permitted": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"]}}}),
+        json!({"mounts": [{"destination": "/a", "source": "/x", "options": ["rbind", "rro", "rshared"]}]}),
+        json!({"mounts": [{"destination": "b", "source": "rel", "type": "bind", "options": ["ro", "private"]}]}),
+        json!({"mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}]}),
+        json!({"mounts": [{"destination": "/dev", "type": "tmpfs", "options": ["mode=755"]}]}),
+        json!({"mounts": [{"destination": "/dev", "source": "/dev", "options": ["bind"]}]}),
+        json!({"mounts": [{"destination": "/sys/fs/cgroup", "type": "cgroup", "options": ["ro", "noexec"]}]}),
+        json!({"linux": {"devices": [{"type": "c", "path": "/dev/null", "major": 1, "minor": 3, "uid": 3}]}}),
+        json!({"linux": {"devices": [{"type": "p", "path": "/dev/fifo"}]}}),
+        json!({"linux": {"maskedPaths": ["/proc/kcore", "/sys/firmware"]}}),
+        json!({"linux": {"readonlyPaths": ["/proc/sys"]}}),
+        json!({"linux": {"rootfsPropagation": "rshared"}}),
+        json!({"linux": {"rootfsPropagation": "private"}}),
+        json!({"linux": {"seccomp": seccomp}}),
+        json!({"linux": {"resources": {"pids": {"limit": 5}, "memory": {"limit": 1 << 24}}}}),
+        json!({"linux": {"resources": {"devices": [{"allow": true, "access": "r"}]}}}),
+        json!({"linux": {"cgroupsPath": "/x/y"}}),
+    ]
+}
+
+const NAMESPACES: [&str; 8] = ["user", "pid", "mount", "network", "ipc", "uts", "cgroup", "time"];
+
+/// A configuration in which nothing is wrong.
+fn random_config(random: &mut Random, fragments: &[Value]) -> Value {
+    let mut config = json!({"ociVersion": "1.2.0", "root": {"path": "rootfs"}, "mounts": [], "hooks": {},
+        "process": {"args": ["a"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "capabilities": {}},
+        "linux": {"namespaces": [], "devices": [], "maskedPaths": [], "readonlyPaths": [], "resources": {"devices": []}}});
+    let dense = random.next() % 8 + 1;
+    for fragment in fragments {
+        if random.chance(dense, 10) {
+            merge(&mut config, fragment);
+        }
+    }
+    if config["linux"]["rootfsPropagation"].is_string() && random.chance(1, 4) {
+        config["linux"]["rootfsPropagation"] = json!("runbindable");
+    }
+    let mut kinds = NAMESPACES.to_vec();
+    for index in (1..kinds.len()).rev() {
+        kinds.swap(index, usize::try_from(random.next() % (index as u64 + 1)).unwrap());
+    }
+    for kind in kinds {
+        let mut namespace = json!({"type": kind});
+        match random.next() % 3 {
+            0 => continue,
+            1 => namespace["path"] = json!(format!("/run/ns/{kind}")),
+            _ => match kind {
+                "user" => {
+                    let mapping = json!([{"containerID": 0, "hostID": 1000, "size": 100}]);
+                    config["linux"]["uidMappings"] = mapping.clone();
+                    config["linux"]["gidMappings"] = mapping;
+                }
+                "time" if random.chance(1, 2) => {
+                    config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1}})
+                }
+                _ => {}
+            },
+        }
+        if random.chance(1, 2) {
+            match kind {
+                "uts" => config["hostname"] = json!("name"),
+                "network" => config["linux"]["sysctl"]["net.core.somaxconn"] = json!("9"),
+                "ipc" => config["linux"]["sysctl"]["fs.mqueue.msg_max"] = json!("9"),
+                _ => {}
+            }
+        }
+        config["linux"]["namespaces"].as_array_mut().unwrap().push(namespace);
+    }
+    config
+}
+
+#[test]
+fn thousands_of_random_configurations_have_sound_plans() {
+    let fragments = fragments();
+    let mut random = Random(0x00c0_ffee_1234_5678);
+    let (mut sequences, mut longest) = (std::collections::BTreeSet::new(), 0);
+    for _ in 0..4000 {
+        let config = random_config(&mut random, &fragments);
+        let (start, no_pivot, keep) = (random.chance(1, 2), random.chance(1, 5), random.chance(1, 2));
+        let with_cgroup = random.chance(4, 5);
+        let plan = sound(&config, |request| {
+            (request.start, request.no_pivot, request.no_new_keyring) = (start, no_pivot, keep);
+            request.pid_file = keep.then(|| c"/pid".into());
+            if !with_cgroup {
+                request.cgroup = None;
+            }
+        });
+        assert_sound(&plan, &config);
+        longest = longest.max(plan.child.len());
+        sequences.insert(Plan::meetings(&plan.child).map(|meet| format!("{meet:?}")).collect::<Vec<_>>());
+    }
+    // All that a plan can have: with and without a new user namespace, with and without hooks.
+    assert_eq!(sequences.len(), 4, "{sequences:?}");
+    assert!(longest > 50, "{longest}");
+}
+
+#[test]
+fn a_problem_is_told_with_its_place_and_planning_goes_on() {
+    let mut config = configs::default();
+    config["process"]["cwd"] = json!("relative");
+    config["linux"]["namespaces"] = json!([{"type": "moon"}, {"type": "pid"}, {"type": "pid"}]);
+    config["hostname"] = json!("");
+    let draft = draft(&config, |_| {});
+    let places: Vec<_> = draft.problems.iter().map(|problem| &*problem.origin).collect();
+    assert_eq!(places, ["process.cwd", "linux.namespaces[0].type", "linux.namespaces[2].type"]);
+}
+
+#[test]
+fn without_a_cgroup_namespace_cgroup2_is_read_only() {
+    // CVE-2023-25809
+    let mut config = configs::default();
+    config["mounts"][6]["options"] = json!(["rw"]);
+    config["linux"]["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "cgroup");
+    let plan = sound(&config, |_| {}).to_string();
+    assert!(plan.contains("mount cgroup2 at /sys/fs/cgroup (no links) (ro)"), "{plan}");
+}
