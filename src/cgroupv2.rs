@@ -106,8 +106,8 @@ impl AsFd for Mount {
 /// Opens a directory that must be of a cgroup2 file system: else ENOENT.
 fn open(dir: &CStr) -> crate::sys::Result<OwnedFd> {
     let root = fs::open_at(fs::cwd(), dir, fs::O_PATH | fs::O_DIRECTORY, 0)?;
-    match fs::statfs(&root)? {
-        (CGROUP2_MAGIC, _) => Ok(root),
+    match fs::magic(&root)? {
+        CGROUP2_MAGIC => Ok(root),
         _ => Err(Errno::ENOENT),
     }
 }

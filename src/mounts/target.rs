@@ -130,7 +130,7 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     };
     // A link in the root may lead a harmless looking destination into the procfs that was mounted before it; only
     // paths that the planner has checked may lie there (CVE-2023-27561).
-    if !target.real && fs::statfs(&place)?.0 == PROC_SUPER_MAGIC {
+    if !target.real && fs::magic(&place)? == PROC_SUPER_MAGIC {
         return Err(Errno::EXDEV);
     }
     Ok(place)

@@ -370,7 +370,7 @@ fn open_namespace(path: &CStr, kind: Namespace) -> crate::sys::Result<OwnedFd> {
 fn open_proc() -> crate::sys::Result<OwnedFd> {
     const PROC_SUPER_MAGIC: u64 = 0x9fa0;
     let proc = fs::open_at(fs::cwd(), c"/proc", fs::O_PATH | fs::O_DIRECTORY, 0)?;
-    let whole = fs::statfs(&proc)?.0 == PROC_SUPER_MAGIC && fs::stat(&proc)?.st_ino == 1;
+    let whole = fs::magic(&proc)? == PROC_SUPER_MAGIC && fs::stat(&proc)?.st_ino == 1;
     if whole { Ok(proc) } else { Err(Errno::ENODEV) }
 }
 

@@ -12,13 +12,11 @@ use crate::sys::{Errno, fs};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
-const ST_RDONLY: u64 = 1;
-
 /// Makes sure that this process runs from a read-only file. Returns when it does: at once where the host has mounted
 /// it so, after the second execution, or for a caller who may not copy mounts and so has no root to give away.
 pub fn seal(words: &[OsString]) -> Result<(), Fault> {
     let exe = fs::open_at(fs::cwd(), c"/proc/self/exe", fs::O_PATH, 0).at("seal", "open /proc/self/exe")?;
-    if fs::statfs(&exe).at("seal", "look at the mount of /proc/self/exe")?.1 & ST_RDONLY != 0 {
+    if fs::is_read_only(&exe).at("seal", "look at the mount of /proc/self/exe")? {
         return Ok(());
     }
     let copy = match mount::clone_tree(&exe, c"", false) {

@@ -140,15 +140,25 @@ pub fn stat_at(dir: impl AsFd, name: &CStr, flags: i32) -> Result<libc::stat> {
     Ok(unsafe { facts.assume_init() })
 }
 
-/// The file system under an open file: `(magic number, ST_* flags)` (fstatfs(2)).
-pub fn statfs(fd: impl AsFd) -> Result<(u64, u64)> {
+/// The magic number of the file system under an open file (fstatfs(2), linux/magic.h).
+pub fn magic(fd: impl AsFd) -> Result<u64> {
     let mut facts = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `facts` is writable memory of the right size.
     check(unsafe { libc::fstatfs(fd.as_fd().as_raw_fd(), facts.as_mut_ptr()) }.into())?;
     // SAFETY: the kernel filled the whole structure, for the call succeeded.
     let facts = unsafe { facts.assume_init() };
-    #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between C libraries")]
-    Ok((facts.f_type as u64, facts.f_flags as u64))
+    #[allow(clippy::unnecessary_cast, reason = "the field's type differs between C libraries")]
+    Ok(facts.f_type as u64)
+}
+
+/// Whether the mount under an open file is read-only (fstatvfs(3), `ST_RDONLY`).
+pub fn is_read_only(fd: impl AsFd) -> Result<bool> {
+    let mut facts = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `facts` is writable memory of the right size.
+    check(unsafe { libc::fstatvfs(fd.as_fd().as_raw_fd(), facts.as_mut_ptr()) }.into())?;
+    // SAFETY: the call filled the whole structure, for it succeeded.
+    let facts = unsafe { facts.assume_init() };
+    Ok(facts.f_flag & libc::ST_RDONLY != 0)
 }
 
 /// Sets owner and group of `name` in `dir`, never through a final link; `u32::MAX` leaves one (fchownat(2)).
