@@ -1,0 +1,243 @@
+//! Every step of a plan fails once, on request (`CASQUE_FAULT=parent:3`, in debug builds): the error names the place that
+//! asked for the step, and nothing is left. And `create` is killed at any moment: `delete --force` leaves nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/configs.rs"]
+mod configs;
+mod support;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use support::{Bundle, await_end, skip};
+
+/// One step, as `casque plan --json` tells it.
+struct Step {
+    origin: String,
+    op: String,
+}
+
+fn steps(bundle: &Bundle, side: &str) -> Vec<Step> {
+    let dir = bundle.dir.to_str().unwrap();
+    let text = bundle.casque(&["plan", "--json", "--bundle", dir, &bundle.id]);
+    assert_eq!(text.code, 0, "{text:?}");
+    let plan: Value = serde_json::from_str(&text.stdout).unwrap();
+    let word = |step: &Value, name: &str| step[name].as_str().unwrap().to_owned();
+    let list = plan[side].as_array().unwrap().iter();
+    list.map(|step| Step { origin: word(step, "origin"), op: word(step, "op") }).collect()
+}
+
+/// Has step `number` of one side fail in `create` or `run`.
+fn fail(bundle: &Bundle, command: &str, side: &str, number: usize) -> support::Done {
+    bundle.done(bundle.make(command, &[]).env("CASQUE_FAULT", format!("{side}:{number}")))
+}
+
+fn assert_named(text: &str, step: &Step, what: &str) {
+    assert!(text.starts_with(&format!("{}: ", step.origin)), "{what}, of {}: {text}", step.origin);
+    assert!(text.to_lowercase().contains("canceled (ecanceled)"), "{what}: {text}");
+}
+
+/// Fails every step of both sides through `create` (and `start`, for what comes after it).
+fn every_step_of_create(bundle: &Bundle) {
+    for (number, step) in steps(bundle, "parent").iter().enumerate() {
+        let what = format!("parent:{number} ({})", step.op);
+        println!("{what}");
+        assert_named(fail(bundle, "create", "parent", number).error(), step, &what);
+        bundle.leftovers();
+    }
+    let child = steps(bundle, "child");
+    let go = child.iter().rposition(|step| step.op == "meet").unwrap();
+    let await_start = child.iter().position(|step| step.op == "await-start").unwrap();
+    for (number, step) in child.iter().enumerate() {
+        let what = format!("child:{number} ({})", step.op);
+        println!("{what}");
+        let create = fail(bundle, "create", "child", number);
+        // At Go and after it the command has done its part, and may have ended before it could learn of the failure.
+        if number >= go && create.code == 0 {
+            continue_after_death(bundle, step, number > await_start);
+        } else {
+            assert_named(create.error(), step, &what);
+            bundle.leftovers();
+        }
+    }
+}
+
+/// The process of a created container has failed, or will when it is started: `start` says so, `delete` removes it.
+fn continue_after_death(bundle: &Bundle, step: &Step, by_start: bool) {
+    let start = bundle.start();
+    if by_start {
+        assert_named(start.error(), step, "start");
+    } else {
+        start.error();
+    }
+    bundle.wait();
+    assert_eq!(bundle.status(), "stopped");
+    bundle.delete(&[]).ok();
+    bundle.leftovers();
+}
+
+/// Fails every step of both sides through `run`.
+fn every_step_of_run(bundle: &Bundle) {
+    for side in ["parent", "child"] {
+        let mut steps = steps(bundle, side);
+        // `plan` shows create, which alone waits for start, and closes what it has open before.
+        if let Some(number) = steps.iter().position(|step| step.op == "await-start") {
+            let closes = steps[number - 1].op == "close-from";
+            steps.drain(number - usize::from(closes)..=number);
+        }
+        for (number, step) in steps.iter().enumerate() {
+            let what = format!("run, {side}:{number} ({})", step.op);
+            println!("{what}");
+            assert_named(fail(bundle, "run", side, number).error(), step, &what);
+            bundle.leftovers();
+        }
+    }
+}
+
+fn debug_build() -> bool {
+    if !cfg!(debug_assertions) {
+        skip("steps fail on request in debug builds only");
+    }
+    cfg!(debug_assertions)
+}
+
+/// A bundle for `configs::docker` and `configs::everything`.
+fn with_files(edit: impl FnOnce(&mut Value, &str)) -> Option<Bundle> {
+    let bundle = Bundle::new(|_| {})?;
+    for file in ["hosts", "resolv.conf"] {
+        bundle.put(file, "a file of the host\n");
+        fs::write(bundle.rootfs("etc").join(file), "").unwrap();
+    }
+    for dir in [bundle.beside("data"), bundle.rootfs("data"), bundle.rootfs("scratch"), bundle.rootfs("srv")]
+    {
+        fs::create_dir(dir).unwrap();
+    }
+    let home = bundle.beside("").to_str().unwrap().trim_end_matches('/').to_owned();
+    bundle.edit(|config| edit(config, &home));
+    bundle.mark();
+    Some(bundle)
+}
+
+/// Puts the word by which `leftovers` finds processes into a configuration that was made anew.
+fn with_word(config: &mut Value, id: &str) {
+    config["process"]["env"].as_array_mut().unwrap().push(json!(format!("TEST={id}")));
+}
+
+#[test]
+fn any_step_of_the_default_configuration_may_fail() {
+    if !debug_build() {
+        return;
+    }
+    let Some(bundle) = Bundle::new(|_| {}) else { return };
+    every_step_of_create(&bundle);
+    every_step_of_run(&bundle);
+}
+
+#[test]
+fn any_step_of_a_container_with_hooks_and_everything_may_fail() {
+    if !debug_build() {
+        return;
+    }
+    let Some(bundle) = with_files(|config, dir| *config = configs::everything(dir)) else { return };
+    bundle.edit(|config| with_word(config, &bundle.id));
+    every_step_of_create(&bundle);
+    every_step_of_run(&bundle);
+}
+
+#[test]
+fn any_step_of_a_container_in_a_user_namespace_may_fail() {
+    if !debug_build() {
+        return;
+    }
+    let Some(bundle) = Bundle::new(|config| {
+        *config = configs::user();
+        config["process"]["args"] = json!(["sleep", "1000"]);
+    }) else {
+        return;
+    };
+    bundle.edit(|config| with_word(config, &bundle.id));
+    every_step_of_create(&bundle);
+}
+
+#[test]
+fn any_step_of_a_container_of_a_pod_may_fail() {
+    if !debug_build() {
+        return;
+    }
+    let Some(pause) = Bundle::new(|_| {}) else { return };
+    pause.create().ok();
+    let pid = u32::try_from(pause.pid()).unwrap();
+    let Some(bundle) = Bundle::new(|config| {
+        *config = configs::pod(pid);
+        config["process"]["args"] = json!(["sleep", "1000"]);
+    }) else {
+        return;
+    };
+    bundle.edit(|config| with_word(config, &bundle.id));
+    every_step_of_create(&bundle);
+    assert_eq!(pause.status(), "created");
+    pause.delete(&[]).ok();
+    pause.leftovers();
+}
+
+/// Kills `create` after a time that grows from nothing to more than it needs, `times` times.
+fn kill_create(bundle: &Bundle, times: u32) {
+    let begin = std::time::Instant::now();
+    bundle.create().ok();
+    let whole = begin.elapsed() * 3 / 2;
+    bundle.delete(&["--force"]).ok();
+    let mut unfinished = 0;
+    for number in 0..times {
+        let mut child = bundle.make("create", &[]).spawn().unwrap();
+        std::thread::sleep(whole * number / times);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let state = bundle.casque(&["state", &bundle.id]);
+        unfinished += u32::from(state.stdout.contains("\"creating\""));
+        let delete = bundle.delete(&["--force"]);
+        assert_eq!((delete.code, delete.stderr.as_str()), (0, ""), "killed at {number} of {times}");
+        bundle.leftovers();
+    }
+    assert!(unfinished > 0, "no create was killed half-way: the moments are wrong");
+}
+
+#[test]
+fn a_create_that_is_killed_at_any_moment_leaves_what_delete_force_removes() {
+    let Some(bundle) = Bundle::new(|_| {}) else { return };
+    kill_create(&bundle, 60);
+}
+
+#[test]
+fn a_create_with_hooks_that_is_killed_at_any_moment_leaves_what_delete_force_removes() {
+    let Some(bundle) = with_files(|config, dir| *config = configs::everything(dir)) else { return };
+    bundle.edit(|config| with_word(config, &bundle.id));
+    kill_create(&bundle, 30);
+}
+
+#[test]
+fn the_process_of_a_killed_create_ends_by_itself() {
+    // It reads the end of the link.
+    let Some(bundle) = Bundle::new(|_| {}) else { return };
+    let (seen, hook_pid) = (bundle.beside("seen"), bundle.beside("hook"));
+    let text = format!("cat > {}; echo $$ > {}; exec sleep 1000", seen.display(), hook_pid.display());
+    let hook = bundle.script("hook.sh", &text);
+    bundle.edit(|config| config["hooks"] = json!({"createRuntime": [{"path": hook}]}));
+    bundle.mark();
+    let mut child = bundle.make("create", &[]).spawn().unwrap();
+    let number = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<i32>().ok();
+    support::until("the hook runs", || number(&hook_pid).is_some());
+    let state: Value = serde_json::from_str(&fs::read_to_string(&seen).unwrap()).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    await_end(i32::try_from(state["pid"].as_i64().unwrap()).unwrap());
+    assert_eq!(bundle.status(), "creating");
+    let plain = bundle.delete(&[]);
+    assert!(plain.error().contains("delete --force"), "{plain:?}");
+    // The hook is a process of the host, and outlives a command that was killed.
+    kill(Pid::from_raw(number(&hook_pid).unwrap()), Signal::SIGKILL).unwrap();
+    bundle.delete(&["--force"]).ok();
+    bundle.leftovers();
+}
