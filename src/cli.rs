@@ -8,16 +8,48 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Every command and what it is for.
-pub const COMMANDS: [(&str, &str); 9] = [
+pub const COMMANDS: [(&str, &str); 16] = [
     ("check", "Report all problems of a bundle, without running it"),
     ("create", "Create a container, which waits for start"),
     ("delete", "Delete a stopped container"),
+    ("events", "Print a container's statistics and lacks of memory as they come"),
+    ("features", "Print what this runtime knows, as JSON"),
     ("kill", "Send a signal to a container"),
+    ("list", "List the containers"),
+    ("pause", "Freeze all processes of a container"),
     ("plan", "Print what create would do, step by step"),
+    ("ps", "List the processes of a container"),
+    ("resume", "Let the processes of a paused container go on"),
     ("run", "Create and start a container, wait for its end, delete it"),
     ("spec", "Write a config.json to start from"),
     ("start", "Start a created container"),
     ("state", "Print a container's state as JSON"),
+    ("update", "Change the limits of a container"),
+];
+
+/// `update`: options, values, what they are for.
+const LIMITS: [(&str, &str, &str); 17] = [
+    ("blkio-weight", "WEIGHT", "Share of block input and output: 10 to 1000"),
+    ("cpu-burst", "MICROSECONDS", "What may be used beyond the quota, out of earlier periods"),
+    ("cpu-idle", "0|1", "1: run only when no other group wants to"),
+    ("cpu-period", "MICROSECONDS", "The period of the quota"),
+    ("cpu-quota", "MICROSECONDS", "Processor time in each period, -1 for no limit"),
+    ("cpu-rt-period", "MICROSECONDS", "Refused: cgroup v2 has nothing like it"),
+    ("cpu-rt-runtime", "MICROSECONDS", "Refused: cgroup v2 has nothing like it"),
+    ("cpu-share", "SHARES", "Share of processor time: 2 to 262144, normally 1024"),
+    ("cpuset-cpus", "LIST", "Processors to run on, such as 0-3,7"),
+    ("cpuset-mems", "LIST", "Memory nodes to use"),
+    ("kernel-memory", "BYTES", "Ignored: cgroup v2 has nothing like it"),
+    ("kernel-memory-tcp", "BYTES", "Ignored: cgroup v2 has nothing like it"),
+    ("memory", "BYTES", "Memory, such as 512m; -1 for no limit"),
+    ("memory-reservation", "BYTES", "Memory that is taken back last"),
+    ("memory-swap", "BYTES", "Memory and swap together, -1 for no limit"),
+    ("pids-limit", "N", "Tasks, -1 for no limit"),
+    (
+        "resources",
+        "FILE",
+        "Read linux.resources from this file, - for standard input; other options count for nothing",
+    ),
 ];
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
@@ -34,6 +66,16 @@ fn id() -> Arg {
 
 fn bundle() -> Arg {
     path("bundle", "DIR", "The bundle: a directory with config.json [default: .]").short('b')
+}
+
+fn format() -> Arg {
+    Arg::new("format")
+        .long("format")
+        .short('f')
+        .value_name("FORMAT")
+        .value_parser(["table", "json"])
+        .default_value("table")
+        .help("What is printed")
 }
 
 /// What create and run have in common.
@@ -67,20 +109,49 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
         "delete" => command
             .arg(flag("force", "Kill it first, and do not mind if it does not exist").short('f'))
             .arg(id()),
+        "events" => command
+            .arg(flag("stats", "Print the statistics once, and end"))
+            .arg(
+                Arg::new("interval")
+                    .long("interval")
+                    .value_name("DURATION")
+                    .default_value("5s")
+                    .help("How often statistics are printed"),
+            )
+            .arg(id()),
+        "features" => command,
         "kill" => command
             .arg(flag("all", "Signal every process of the container").short('a'))
             .arg(id())
             .arg(Arg::new("SIGNAL").default_value("TERM").help("A name with or without SIG, or a number")),
+        "list" => command.arg(format()).arg(flag("quiet", "Print IDs only").short('q')),
         "plan" => create_args(command)
             .mut_arg("ID", |arg| arg.required(false).default_value("ID"))
             .arg(flag("json", "Print JSON")),
+        "ps" => command.arg(format()).arg(id()).arg(
+            Arg::new("OPTION")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .help("Options of ps(1), whose lines are printed then"),
+        ),
         "run" => create_args(command)
             .arg(flag("detach", "Do not wait for the container's end").short('d'))
             .arg(flag("keep", "Do not delete the container when it has ended")),
         "spec" => command
             .arg(path("bundle", "DIR", "Where to write config.json [default: .]").short('b'))
             .arg(flag("rootless", "For a container without root's help")),
+        "update" => command.args(LIMITS.map(limit)).arg(id()),
         _ => command.arg(id()),
+    }
+}
+
+fn limit((name, value, help): (&'static str, &'static str, &'static str)) -> Arg {
+    let limit = Arg::new(name).long(name).value_name(value).help(help).allow_hyphen_values(true);
+    match name {
+        "resources" => limit.short('r'),
+        "kernel-memory" | "kernel-memory-tcp" => limit.hide(true),
+        _ => limit,
     }
 }
 

@@ -3,19 +3,26 @@
 mod check;
 mod create;
 mod delete;
+mod events;
+mod features;
 mod kill;
+mod list;
+mod pause;
 mod plan;
+mod ps;
 mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
-use crate::cgroupv2::{self, Mode, Mount};
+use crate::cgroupv2::{self, Cgroup, Mode, Mount};
 use crate::error::At;
 use crate::host::{Host, KERNEL_FLOOR};
 use crate::log::{Format, Log};
 use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
+use crate::process::end;
 use crate::process::parent::{self, Created, Job};
 use crate::process::seal::seal;
 use crate::spec::Spec;
@@ -32,6 +39,8 @@ use std::path::{Path, PathBuf};
 pub struct Globals {
     /// `--root`
     pub root: PathBuf,
+    /// Whether the command line names it.
+    pub root_given: bool,
     /// `--log`, `--log-format`, `--debug`
     pub log: Log,
 }
@@ -76,18 +85,26 @@ fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
     if matches.get_flag("systemd-cgroup") {
         bail!("--systemd-cgroup: is not supported yet");
     }
-    let root = matches.get_one::<PathBuf>("root").cloned().unwrap_or_else(default_root);
-    let globals = Globals { root, log: log.clone() };
+    let given = matches.get_one::<PathBuf>("root").cloned();
+    let root_given = given.is_some();
+    let globals = Globals { root: given.unwrap_or_else(default_root), root_given, log: log.clone() };
     match matches.subcommand() {
         Some(("check", args)) => check::main(args),
         Some(("create", args)) => create::main(&globals, args),
         Some(("delete", args)) => delete::main(&globals, args),
+        Some(("events", args)) => events::main(&globals, args),
+        Some(("features", _)) => features::main(),
         Some(("kill", args)) => kill::main(&globals, args),
+        Some(("list", args)) => list::main(&globals, args),
+        Some(("pause", args)) => pause::pause(&globals, args),
         Some(("plan", args)) => plan::main(&globals, args),
+        Some(("ps", args)) => ps::main(&globals, args),
+        Some(("resume", args)) => pause::resume(&globals, args),
         Some(("run", args)) => run::main(&globals, args),
         Some(("spec", args)) => spec::main(args),
         Some(("start", args)) => start::main(&globals, args),
         Some(("state", args)) => state::main(&globals, args),
+        Some(("update", args)) => update::main(&globals, args),
         _ => bail!("no command"),
     }
 }
@@ -120,6 +137,29 @@ fn default_root() -> PathBuf {
 /// The ID of the command line.
 fn id(args: &ArgMatches) -> &str {
     args.get_one::<String>("ID").map_or("", String::as_str)
+}
+
+/// The cgroup of a container that has one of its own.
+fn own_cgroup(container: Option<&Container>) -> Result<(Mount, Cgroup)> {
+    let place = container.and_then(|container| container.cgroup.as_ref());
+    end::open(place.context("container has no cgroup of its own")?)
+}
+
+/// Lines of columns that stand below each other, as runc aligns them.
+fn table<const N: usize>(head: [String; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head).chain(rows).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let widest = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+            let width = (widest.unwrap_or(0) + 3).max(12);
+            line += &format!("{cell:width$}");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
 }
 
 /// A bundle that was read: the text of its config.json, and what the command line says.

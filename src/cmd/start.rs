@@ -1,6 +1,7 @@
 //! `start`: lets a created container's process go on to its program (runtime.md#start).
 
 use super::{Globals, id};
+use crate::process::end::is_frozen;
 use crate::process::start::{poststart, saved_spec, start};
 use crate::state::Dir;
 use anyhow::{Context, Result, bail};
@@ -16,8 +17,12 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     if spec.process.is_none() {
         bail!("process: missing: there is nothing to start");
     }
-    start(&dir, &state)?;
     let container = dir.container()?.context("container.json is missing in the state directory")?;
+    if is_frozen(&container) {
+        // It would begin to wait for a process that does not go on.
+        bail!("cannot start a container in the paused state");
+    }
+    start(&dir, &state)?;
     poststart(&spec, &container, &state)?;
     Ok(0)
 }

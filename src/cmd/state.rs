@@ -8,41 +8,54 @@ use clap::ArgMatches;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// What is told of a container.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+pub struct Output {
     oci_version: String,
-    id: String,
-    pid: i32,
-    status: &'static str,
-    bundle: String,
+    /// Its name.
+    pub id: String,
+    /// Its first process, 0 if that has ended.
+    pub pid: i32,
+    /// A word of runtime.md#state.
+    pub status: &'static str,
+    /// The bundle's absolute path.
+    pub bundle: String,
     rootfs: String,
-    created: String,
+    /// RFC 3339
+    pub created: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: BTreeMap<String, String>,
-    owner: String,
+    /// Whose state directory it is; told by `list` only, as in runc.
+    pub owner: String,
+}
+
+impl Output {
+    /// Reads the state directory.
+    pub fn read(globals: &Globals, id: &str) -> Result<Output> {
+        let dir = Dir::open(&globals.root, id)?;
+        let (container, state) = (dir.container()?, dir.state()?);
+        let status = status(&dir, container.as_ref(), state.as_ref());
+        let container = container.unwrap_or_default();
+        let alive = state.as_ref().filter(|_| !matches!(status, Status::Stopped | Status::Creating));
+        Ok(Output {
+            oci_version: container.oci_version,
+            id: id.to_owned(),
+            // runtime.md#state: the pid is of a container that is created or running.
+            pid: alive.map_or(0, |state| state.pid),
+            status: status.name(),
+            bundle: container.bundle,
+            rootfs: container.rootfs,
+            created: state.as_ref().map_or_else(String::new, |state| state.created.clone()),
+            annotations: container.annotations,
+            owner: String::new(),
+        })
+    }
 }
 
 /// Runs the command.
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    let dir = Dir::open(&globals.root, id(args))?;
-    let (container, state) = (dir.container()?, dir.state()?);
-    let status = status(&dir, container.as_ref(), state.as_ref());
-    let container = container.unwrap_or_default();
-    let alive = state.as_ref().filter(|_| !matches!(status, Status::Stopped | Status::Creating));
-    let output = Output {
-        oci_version: container.oci_version,
-        id: id(args).to_owned(),
-        // runtime.md#state: the pid is of a container that is created or running.
-        pid: alive.map_or(0, |state| state.pid),
-        status: status.name(),
-        bundle: container.bundle,
-        rootfs: container.rootfs,
-        created: state.as_ref().map_or_else(String::new, |state| state.created.clone()),
-        annotations: container.annotations,
-        owner: String::new(),
-    };
-    let mut text = serde_json::to_vec_pretty(&output)?;
+    let mut text = serde_json::to_vec_pretty(&Output::read(globals, id(args))?)?;
     text.push(b'\n');
     print(&text)?;
     Ok(0)

@@ -14,6 +14,18 @@ fn text(bytes: &CStr) -> impl Display + '_ {
 }
 
 impl Namespace {
+    /// All kinds, by name.
+    pub const ALL: [Namespace; 8] = [
+        Namespace::Cgroup,
+        Namespace::Ipc,
+        Namespace::Mount,
+        Namespace::Network,
+        Namespace::Pid,
+        Namespace::Time,
+        Namespace::User,
+        Namespace::Uts,
+    ];
+
     /// Its name in `linux.namespaces[].type`.
     #[must_use]
     pub fn name(self) -> &'static str {

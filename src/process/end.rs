@@ -10,20 +10,23 @@ use anyhow::Result;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The status, from facts: is the process alive, is the fifo there, is the cgroup frozen.
+/// The status, from facts: is the process alive, is the cgroup frozen, is the fifo there. A container can be paused
+/// before it is started, too.
 pub fn status(dir: &Dir, container: Option<&Container>, state: Option<&State>) -> Status {
-    let Some(state) = state else { return Status::Creating };
-    if !state.is_alive() {
-        return Status::Stopped;
+    match state {
+        None => Status::Creating,
+        Some(state) if !state.is_alive() => Status::Stopped,
+        Some(_) if container.is_some_and(is_frozen) => Status::Paused,
+        Some(_) if dir.has_fifo() => Status::Created,
+        Some(_) => Status::Running,
     }
-    if dir.has_fifo() {
-        return Status::Created;
-    }
-    let cgroup = container.and_then(|container| container.cgroup.as_ref()).and_then(|place| open(place).ok());
-    match cgroup.map(|(_, cgroup)| cgroup.is_frozen()) {
-        Some(Ok(true)) => Status::Paused,
-        _ => Status::Running,
-    }
+}
+
+/// Whether the container was paused. A cgroup that cannot be read is not frozen.
+#[must_use]
+pub fn is_frozen(container: &Container) -> bool {
+    let cgroup = container.cgroup.as_ref().and_then(|place| open(place).ok());
+    cgroup.is_some_and(|(_, cgroup)| cgroup.is_frozen().unwrap_or(false))
 }
 
 /// Opens the mount that the state directory names.

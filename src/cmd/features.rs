@@ -1,0 +1,111 @@
+//! `features`: what this runtime knows, whatever the machine can do (features.md, features-linux.md). Engines read it
+//! together with stderr, so nothing else is ever printed; it needs neither root nor `--root`.
+
+use super::{SPEC_VERSION, print};
+use crate::mounts::options;
+use crate::plan::Namespace;
+use crate::seccomp;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Features {
+    oci_version_min: &'static str,
+    oci_version_max: &'static str,
+    hooks: [&'static str; 6],
+    mount_options: &'static [&'static str],
+    linux: Linux,
+    annotations: BTreeMap<&'static str, &'static str>,
+    potentially_unsafe_config_annotations: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Linux {
+    namespaces: Vec<&'static str>,
+    capabilities: Vec<String>,
+    cgroup: Cgroup,
+    seccomp: Seccomp,
+    apparmor: Enabled,
+    selinux: Enabled,
+    intel_rdt: Enabled,
+    mount_extensions: MountExtensions,
+    net_devices: Enabled,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cgroup {
+    v1: bool,
+    v2: bool,
+    systemd: bool,
+    systemd_user: bool,
+    rdma: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Seccomp {
+    enabled: bool,
+    actions: Vec<&'static str>,
+    operators: Vec<&'static str>,
+    archs: Vec<&'static str>,
+    known_flags: Vec<&'static str>,
+    supported_flags: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct MountExtensions {
+    idmap: Enabled,
+}
+
+#[derive(Serialize)]
+struct Enabled {
+    enabled: bool,
+}
+
+/// Runs the command.
+pub fn main() -> Result<u8> {
+    let mut text = serde_json::to_vec_pretty(&features())?;
+    text.push(b'\n');
+    print(&text)?;
+    Ok(0)
+}
+
+fn features() -> Features {
+    let version = env!("CARGO_PKG_VERSION");
+    Features {
+        oci_version_min: "1.0.0",
+        oci_version_max: SPEC_VERSION,
+        hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
+        mount_options: &options::KNOWN,
+        linux: linux(),
+        annotations: BTreeMap::from([("io.casque.version", version)]),
+        potentially_unsafe_config_annotations: Vec::new(),
+    }
+}
+
+fn linux() -> Linux {
+    let mut capabilities: Vec<caps::Capability> = caps::all().into_iter().collect();
+    capabilities.sort_by_key(|capability| capability.index());
+    Linux {
+        namespaces: Namespace::ALL.iter().map(|kind| kind.name()).collect(),
+        capabilities: capabilities.iter().map(ToString::to_string).collect(),
+        cgroup: Cgroup { v1: false, v2: true, systemd: false, systemd_user: false, rdma: true },
+        seccomp: Seccomp {
+            enabled: true,
+            actions: seccomp::actions().collect(),
+            operators: seccomp::operators().collect(),
+            archs: seccomp::architectures().collect(),
+            known_flags: seccomp::flags().collect(),
+            supported_flags: seccomp::flags().collect(),
+        },
+        apparmor: Enabled { enabled: false },
+        selinux: Enabled { enabled: false },
+        intel_rdt: Enabled { enabled: false },
+        mount_extensions: MountExtensions { idmap: Enabled { enabled: options::KNOWN.contains(&"idmap") } },
+        net_devices: Enabled { enabled: false },
+    }
+}
