@@ -6,6 +6,7 @@ use super::create::Request;
 use super::hooks::{self, Failure};
 use super::link::{self, Word};
 use super::ready::{Ready, Vectors, hook_files, slot};
+use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
 use crate::error::{At as _, Fault, Named};
 use crate::plan::{At, Meet, Namespace, Op, Opening, Plan, Step};
@@ -328,6 +329,14 @@ impl<'a> Parent<'a> {
         Ok(())
     }
 
+    /// poststop hooks belong to every container whose process was made, also if it was never created whole
+    /// (runtime.md#lifecycle, steps 4 to 6 and 13). One that fails is no error, and a failing command says one thing only.
+    fn run_poststop(&self) {
+        if let Ok(spec) = saved_spec(self.job.config) {
+            let _ = run_hooks("poststop", &spec.hooks.poststop, self.job.container, 0, "stopped");
+        }
+    }
+
     /// Takes away everything that was made, in reverse. What fails here goes behind the error that was the reason.
     fn undo(mut self, error: anyhow::Error) -> anyhow::Error {
         let mut left = Vec::new();
@@ -346,6 +355,9 @@ impl<'a> Parent<'a> {
             && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), cgroup.made())
         {
             left.push(format!("{what}: {}", Named(errno)));
+        }
+        if self.child.is_some() {
+            self.run_poststop();
         }
         if let Some(dir) = &self.dir
             && let Err(fault) = dir.remove()
