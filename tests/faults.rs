@@ -1,7 +1,7 @@
 //! Every step of a plan fails once, on request (`CASQUE_FAULT=parent:3`, in debug builds): the error names the place that
 //! asked for the step, and nothing is left. And `create` is killed at any moment: `delete --force` leaves nothing.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
 #[path = "support/configs.rs"]
 mod configs;

@@ -63,7 +63,8 @@ fn hooks_run_in_the_order_of_the_lifecycle_and_of_their_lists() {
         }
     });
     bundle.create().ok();
-    let lines = |kinds: &[&str]| -> String { kinds.iter().map(|kind| format!("{kind}-1\n{kind}-2\n")).collect() };
+    let lines =
+        |kinds: &[&str]| -> String { kinds.iter().map(|kind| format!("{kind}-1\n{kind}-2\n")).collect() };
     assert_eq!(note(&bundle, "order"), lines(&KINDS[..3]));
     bundle.start().ok();
     assert_eq!(note(&bundle, "order"), lines(&KINDS[..5]));
@@ -102,7 +103,8 @@ fn each_hook_reads_the_state_with_its_status_and_pid() {
         ("poststop", ["stopped", "stopped"]),
     ] {
         let text = note(&bundle, kind);
-        let state: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{kind}: {error}: {text:?}"));
+        let state: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{kind}: {error}: {text:?}"));
         assert_eq!(state["ociVersion"], "1.3.0", "{kind}");
         assert_eq!(state["id"], bundle.id, "{kind}");
         assert_eq!(state["bundle"], bundle.dir.to_str().unwrap(), "{kind}");
@@ -127,7 +129,9 @@ fn each_hook_runs_in_the_namespaces_that_the_spec_says() {
     let names = ["mnt", "uts", "pid"];
     let container: String = names.map(|name| bundle.namespace(name) + "\n").concat();
     let runtime: String = names
-        .map(|name| fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap().to_str().unwrap().to_owned() + "\n")
+        .map(|name| {
+            fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap().to_str().unwrap().to_owned() + "\n"
+        })
         .concat();
     bundle.start().ok();
     bundle.delete(&["--force"]).ok();
@@ -182,7 +186,10 @@ fn a_hook_has_the_environment_and_arguments_of_its_own() {
         let env = note(&bundle, &format!("{kind}-env"));
         let names: Vec<&str> = env.lines().map(|line| line.split('=').next().unwrap()).collect();
         assert!(names.contains(&"HOOK") && !names.contains(&"SECRET"), "{kind}: {names:?}");
-        assert!(names.iter().all(|name| ["HOOK", "PATH", "PWD", "SHLVL", "OLDPWD"].contains(name)), "{kind}: {names:?}");
+        assert!(
+            names.iter().all(|name| ["HOOK", "PATH", "PWD", "SHLVL", "OLDPWD"].contains(name)),
+            "{kind}: {names:?}"
+        );
         assert_eq!(note(&bundle, &format!("{kind}-args")), format!("sh {kind}\n"));
     }
     bundle.leftovers();
@@ -194,7 +201,11 @@ fn a_hook_keeps_no_descriptor_but_the_standard_ones() {
     live(&bundle);
     for kind in &KINDS[..5] {
         let list = note(&bundle, kind);
-        let open: Vec<&str> = list.lines().filter_map(|line| line.split_once(" -> ")).map(|(left, _)| left.rsplit(' ').next().unwrap()).collect();
+        let open: Vec<&str> = list
+            .lines()
+            .filter_map(|line| line.split_once(" -> "))
+            .map(|(left, _)| left.rsplit(' ').next().unwrap())
+            .collect();
         // 10 is where busybox's shell keeps what it will put back.
         assert!(open.iter().all(|number| ["0", "1", "2", "10"].contains(number)), "{kind}: {list}");
     }
@@ -208,7 +219,8 @@ fn a_hook_that_takes_too_long_is_killed() {
         bundle.edit(|config| config["hooks"][kind][0]["timeout"] = json!(1));
         let begin = Instant::now();
         let create = bundle.create();
-        let text = format!("hooks.{kind}[0]: run the hook /bin/busybox: killed after its timeout of 1 s: begun");
+        let text =
+            format!("hooks.{kind}[0]: run the hook /bin/busybox: killed after its timeout of 1 s: begun");
         assert_eq!(create.error(), text);
         assert!(begin.elapsed() >= Duration::from_secs(1) && begin.elapsed() < Duration::from_secs(5));
         bundle.leftovers();
@@ -219,7 +231,9 @@ fn a_hook_that_takes_too_long_is_killed() {
 fn a_start_container_hook_that_fails_ends_the_container_before_its_program() {
     // runtime.md#lifecycle, step 7: "If any startContainer hook fails, the runtime MUST generate an error, stop the
     // container, and continue the lifecycle at step 12."
-    let Some(bundle) = with_hooks("test $1 = startContainer && exit 5; echo $1 >> $2/order", &KINDS) else { return };
+    let Some(bundle) = with_hooks("test $1 = startContainer && exit 5; echo $1 >> $2/order", &KINDS) else {
+        return;
+    };
     bundle.edit(|config| support::shell(config, "echo program"));
     bundle.create().ok();
     let start = bundle.start();
@@ -296,7 +310,11 @@ fn a_create_that_fails_by_a_hook_runs_poststop_hooks() {
         let create = bundle.create();
         let text = format!("hooks.{kind}[0]: run the hook /bin/busybox: exit status 1");
         assert_eq!(create.error(), text);
-        assert!(note(&bundle, "order").ends_with(&format!("{kind}\npoststop\n")), "{}", note(&bundle, "order"));
+        assert!(
+            note(&bundle, "order").ends_with(&format!("{kind}\npoststop\n")),
+            "{}",
+            note(&bundle, "order")
+        );
         bundle.leftovers();
     }
 }

@@ -29,7 +29,8 @@ fn parse(text: &str) -> Vec<Mount> {
         .filter(|line| line.contains(" - "))
         .map(|line| {
             let (left, right) = line.split_once(" - ").unwrap();
-            let (left, right): (Vec<&str>, Vec<&str>) = (left.split(' ').collect(), right.split(' ').collect());
+            let (left, right): (Vec<&str>, Vec<&str>) =
+                (left.split(' ').collect(), right.split(' ').collect());
             Mount {
                 point: left[4].to_owned(),
                 options: words(left[5]),
@@ -49,7 +50,11 @@ fn seen(bundle: &Bundle) -> Vec<Mount> {
 
 /// The topmost mount at a place.
 fn at<'a>(mounts: &'a [Mount], point: &str) -> &'a Mount {
-    mounts.iter().rev().find(|mount| mount.point == point).unwrap_or_else(|| panic!("no {point} in {mounts:#?}"))
+    mounts
+        .iter()
+        .rev()
+        .find(|mount| mount.point == point)
+        .unwrap_or_else(|| panic!("no {point} in {mounts:#?}"))
 }
 
 fn has(list: &[String], word: &str) -> bool {
@@ -95,7 +100,10 @@ fn the_default_configuration_has_each_mount_with_its_options() {
         let mount = at(&mounts, point);
         assert_eq!(mount.fs, fs, "{mount:?}");
         assert!(options.iter().all(|word| has(&mount.options, word)), "{options:?} are not in {mount:?}");
-        assert!(superblock.iter().all(|word| has(&mount.superblock, word)), "{superblock:?} are not in {mount:?}");
+        assert!(
+            superblock.iter().all(|word| has(&mount.superblock, word)),
+            "{superblock:?} are not in {mount:?}"
+        );
     }
     // strictatime shows by the absence of the others.
     let dev = at(&mounts, "/dev");
@@ -112,7 +120,8 @@ fn nothing_of_the_hosts_mounts_is_left() {
     let mounts = seen(&bundle);
     let known = ["/", "/proc", "/dev", "/sys"];
     for mount in &mounts {
-        let inside = known.iter().any(|top| mount.point == *top || mount.point.starts_with(&format!("{top}/")));
+        let inside =
+            known.iter().any(|top| mount.point == *top || mount.point.starts_with(&format!("{top}/")));
         assert!(inside && !mount.point.contains("casque"), "{mount:?}");
     }
     assert_eq!(mounts.iter().filter(|mount| mount.point == "/").count(), 1);
@@ -184,7 +193,10 @@ fn recursive_options_reach_the_mounts_below_and_others_do_not() {
     bundle.edit(|config| {
         add(config, json!({"destination": "/tmp", "type": "tmpfs"}));
         for (number, (options, ..)) in cases.iter().enumerate() {
-            add(config, json!({"destination": format!("/tmp/{number}"), "source": source, "options": options}));
+            add(
+                config,
+                json!({"destination": format!("/tmp/{number}"), "source": source, "options": options}),
+            );
         }
         add(config, json!({"destination": "/tmp/flat", "source": source, "options": ["bind"]}));
     });
@@ -196,7 +208,10 @@ fn recursive_options_reach_the_mounts_below_and_others_do_not() {
             assert!(has(&mount.options, word), "{options:?}: {mount:?}");
         }
     }
-    assert!(mounts.iter().all(|mount| mount.point != "/tmp/flat/sub"), "bind without r brings no mounts below");
+    assert!(
+        mounts.iter().all(|mount| mount.point != "/tmp/flat/sub"),
+        "bind without r brings no mounts below"
+    );
     bundle.leftovers();
     host_umount(&format!("{source}/sub"));
 }
@@ -212,7 +227,10 @@ fn a_file_is_bound_over_a_file_or_where_there_was_none() {
     let (one, two) = (bundle.put("one", "one of the host\n"), bundle.put("two", "two of the host\n"));
     bundle.edit(|config| {
         add(config, json!({"destination": "/etc/old", "source": one, "options": ["bind", "ro"]}));
-        add(config, json!({"destination": "/etc/new/deep", "type": "bind", "source": two, "options": ["rbind"]}));
+        add(
+            config,
+            json!({"destination": "/etc/new/deep", "type": "bind", "source": two, "options": ["rbind"]}),
+        );
     });
     assert_eq!(bundle.run().ok().stdout, "one of the host\ntwo of the host\n");
     assert_eq!(fs::read_to_string(two).unwrap(), "x\n");
@@ -280,7 +298,10 @@ fn a_destination_cannot_lead_out_of_the_root() {
         add(config, json!({"destination": "/link/made", "type": "tmpfs"}));
         add(config, json!({"destination": "/link", "source": source, "options": ["bind"]}));
         add(config, json!({"destination": "/up", "type": "tmpfs"}));
-        add(config, json!({"destination": "/up/file", "source": format!("{source}/file"), "options": ["bind"]}));
+        add(
+            config,
+            json!({"destination": "/up/file", "source": format!("{source}/file"), "options": ["bind"]}),
+        );
         add(config, json!({"destination": "/up/made", "source": source, "options": ["bind"]}));
     });
     assert_eq!(bundle.run().ok().stdout, "source\nsource\nsource\n");
@@ -332,7 +353,10 @@ fn the_propagation_of_a_bind_mount_is_what_was_asked_for() {
         add(config, json!({"destination": "/tmp", "type": "tmpfs"}));
         for (option, ..) in cases {
             let options: Vec<&str> = ["rbind", option].into_iter().filter(|word| !word.is_empty()).collect();
-            add(config, json!({"destination": format!("/tmp/-{option}"), "source": source, "options": options}));
+            add(
+                config,
+                json!({"destination": format!("/tmp/-{option}"), "source": source, "options": options}),
+            );
         }
     });
     bundle.mark();
@@ -376,17 +400,24 @@ fn later_mounts_of_the_host_arrive_where_propagation_says_so() {
 #[test]
 fn mounts_of_the_container_reach_the_host_through_rshared_alone() {
     for (option, arrives) in [("rshared", true), ("rslave", false), ("rprivate", false), ("", false)] {
-        let Some(bundle) = Bundle::shell("mount -t tmpfs inner /tmp/later && echo made > /tmp/later/file; sleep 1000", |config| {
-            let set = json!(["CAP_SYS_ADMIN"]);
-            config["process"]["capabilities"] = json!({"bounding": set, "effective": set, "permitted": set});
-        }) else {
+        let Some(bundle) = Bundle::shell(
+            "mount -t tmpfs inner /tmp/later && echo made > /tmp/later/file; sleep 1000",
+            |config| {
+                let set = json!(["CAP_SYS_ADMIN"]);
+                config["process"]["capabilities"] =
+                    json!({"bounding": set, "effective": set, "permitted": set});
+            },
+        ) else {
             return;
         };
         let source = bundle.beside("source");
         fs::create_dir_all(source.join("later")).unwrap();
         bundle.edit(|config| {
             let options: Vec<&str> = ["rbind", option].into_iter().filter(|word| !word.is_empty()).collect();
-            add(config, json!({"destination": "/tmp", "source": source.to_str().unwrap(), "options": options}));
+            add(
+                config,
+                json!({"destination": "/tmp", "source": source.to_str().unwrap(), "options": options}),
+            );
         });
         bundle.create().ok();
         bundle.start().ok();
@@ -438,7 +469,10 @@ fn the_root_is_read_only_if_asked_for() {
     // config.md#root
     let script = "echo x > /file && echo written || echo refused; echo x > /dev/shm/file && echo written";
     for (readonly, output) in [(true, "refused\nwritten\n"), (false, "written\nwritten\n")] {
-        let Some(bundle) = Bundle::shell(script, |config| config["root"]["readonly"] = json!(readonly)) else { return };
+        let Some(bundle) = Bundle::shell(script, |config| config["root"]["readonly"] = json!(readonly))
+        else {
+            return;
+        };
         let done = bundle.run();
         assert_eq!(done.stdout, output, "{done:?}");
         assert_eq!(bundle.rootfs("file").exists(), !readonly);
@@ -448,11 +482,19 @@ fn the_root_is_read_only_if_asked_for() {
 #[test]
 fn masked_paths_cannot_be_read() {
     // config-linux.md#masked-paths
-    let script = "cat /proc/uptime | wc -c; ls /sys/firmware | wc -l; cat /etc/secret | wc -c; ls /opt | wc -l
+    let script =
+        "cat /proc/uptime | wc -c; ls /sys/firmware | wc -l; cat /etc/secret | wc -c; ls /opt | wc -l
         echo x > /opt/file || echo refused; stat -c %F /proc/uptime; cat /opt/../etc/link | wc -c";
     let Some(bundle) = Bundle::shell(script, |config| {
-        config["linux"]["maskedPaths"] =
-            json!(["/proc/uptime", "/sys/firmware", "/etc/secret", "/opt", "/not/there", "/etc/secret/file", "/etc/link"]);
+        config["linux"]["maskedPaths"] = json!([
+            "/proc/uptime",
+            "/sys/firmware",
+            "/etc/secret",
+            "/opt",
+            "/not/there",
+            "/etc/secret/file",
+            "/etc/link"
+        ]);
         config["root"]["readonly"] = json!(false);
     }) else {
         return;
@@ -529,8 +571,12 @@ fn listed_devices_have_their_numbers_modes_and_owners() {
 #[test]
 fn a_device_that_the_image_has_already_is_taken_if_it_is_the_same() {
     let Some(bundle) = Bundle::shell("stat -c '%t:%T %u' /dev/null", |config| {
-        config["mounts"].as_array_mut().unwrap().retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
-        config["linux"]["devices"] = json!([{"type": "c", "path": "/dev/null", "major": 1, "minor": 3, "uid": 9}]);
+        config["mounts"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
+        config["linux"]["devices"] =
+            json!([{"type": "c", "path": "/dev/null", "major": 1, "minor": 3, "uid": 9}]);
     }) else {
         return;
     };
@@ -561,7 +607,10 @@ fn a_tmpfs_keeps_the_mode_of_what_it_covers_unless_one_is_given() {
 #[test]
 fn options_of_file_systems_reach_them() {
     let Some(bundle) = Bundle::new(|config| {
-        add(config, json!({"destination": "/tmp", "type": "tmpfs", "source": "named", "options": ["size=64k", "nr_inodes=100", "mode=0711", "sync"]}));
+        add(
+            config,
+            json!({"destination": "/tmp", "type": "tmpfs", "source": "named", "options": ["size=64k", "nr_inodes=100", "mode=0711", "sync"]}),
+        );
         add(config, json!({"destination": "/dev/a", "type": "proc", "options": ["hidepid=2", "noexec"]}));
         add(config, json!({"destination": "/dev/b", "type": "ramfs", "options": ["ro"]}));
     }) else {
@@ -595,7 +644,11 @@ fn a_remount_changes_the_flags_of_a_mount_that_is_there() {
 
 #[test]
 fn without_pivot_root_the_program_sees_the_root_alone() {
-    let Some(bundle) = Bundle::shell("ls /; ls /.. | wc -l; cat /proc/1/comm; readlink /proc/self/root", |_| {}) else { return };
+    let Some(bundle) =
+        Bundle::shell("ls /; ls /.. | wc -l; cat /proc/1/comm; readlink /proc/self/root", |_| {})
+    else {
+        return;
+    };
     let usual = bundle.run().ok().stdout;
     let done = bundle.done(&mut bundle.make("run", &["--no-pivot"])).ok();
     assert_eq!(done.stdout, usual);

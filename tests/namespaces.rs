@@ -91,14 +91,17 @@ fn a_new_pid_namespace_begins_with_the_program() {
 
 #[test]
 fn a_new_network_namespace_has_lo_alone_and_it_is_up() {
-    let Some(bundle) = Bundle::shell("ls /sys/class/net; cat /sys/class/net/lo/flags", |_| {}) else { return };
+    let Some(bundle) = Bundle::shell("ls /sys/class/net; cat /sys/class/net/lo/flags", |_| {}) else {
+        return;
+    };
     // IFF_UP | IFF_LOOPBACK
     assert_eq!(bundle.output(), "lo\n0x9\n");
 }
 
 #[test]
 fn a_new_cgroup_namespace_is_rooted_at_the_containers_cgroup() {
-    let Some(bundle) = Bundle::shell("grep ^0: /proc/self/cgroup; ls /sys/fs/cgroup/cgroup.type", |_| {}) else {
+    let Some(bundle) = Bundle::shell("grep ^0: /proc/self/cgroup; ls /sys/fs/cgroup/cgroup.type", |_| {})
+    else {
         return;
     };
     // Only a cgroup that is not the hierarchy's root has this file.
@@ -169,7 +172,9 @@ fn a_container_in_a_user_namespace_has_its_devices_hostname_and_another_user() {
     let mut lines = output.lines();
     assert_eq!((lines.next(), lines.next(), lines.next()), (Some("33"), Some("casque"), Some("3")));
     let devices: Vec<&str> = lines.collect();
-    for device in ["fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stdin", "tty", "urandom", "zero"] {
+    for device in
+        ["fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stdin", "tty", "urandom", "zero"]
+    {
         assert!(devices.contains(&device), "{device} is not in {devices:?}");
     }
 }
@@ -275,7 +280,11 @@ fn a_container_joins_every_namespace_of_another_but_its_mounts() {
     let Some(bundle) = Bundle::shell(PRINT, |config| join(config, pid, &joined)) else { return };
     let output = bundle.output();
     for (kind, file) in KINDS {
-        assert_eq!(output.lines().any(|line| line == namespace(pid, file)), kind != "mount", "{kind}: {output}");
+        assert_eq!(
+            output.lines().any(|line| line == namespace(pid, file)),
+            kind != "mount",
+            "{kind}: {output}"
+        );
     }
     assert_eq!(pause.status(), "created");
     pause.delete(&[]).ok();
@@ -327,7 +336,10 @@ fn a_path_that_is_no_namespace_of_the_kind_is_refused() {
         bundle.edit(|config| config["linux"]["namespaces"][1]["path"] = json!(path));
         let create = bundle.create();
         let text = create.error();
-        assert!(text.starts_with("linux.namespaces[1].path: ") && text.ends_with(&format!("({errno})")), "{text}");
+        assert!(
+            text.starts_with("linux.namespaces[1].path: ") && text.ends_with(&format!("({errno})")),
+            "{text}"
+        );
         assert!(Path::new(path).exists() || path == "/nowhere");
         bundle.leftovers();
     }

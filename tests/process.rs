@@ -93,7 +93,8 @@ fn a_working_directory_that_leads_out_of_the_root_is_refused() {
     let dir = bundle.dir.to_str().unwrap();
     for number in 0..12 {
         bundle.edit(|config| config["process"]["cwd"] = json!(format!("/proc/self/fd/{number}")));
-        let done = bundle.done(&mut bundle.wrapped("exec 7</ 8</etc; exec \"$@\"", &["run", "--bundle", dir, &bundle.id]));
+        let done = bundle
+            .done(&mut bundle.wrapped("exec 7</ 8</etc; exec \"$@\"", &["run", "--bundle", dir, &bundle.id]));
         assert!(done.error().starts_with("process.cwd: "), "{number}: {done:?}");
         bundle.leftovers();
     }
@@ -123,7 +124,8 @@ fn user_groups_and_umask() {
     expect(
         script,
         |config| {
-            config["process"]["user"] = json!({"uid": 1000, "gid": 1001, "umask": 0o77, "additionalGids": [5, 1002]});
+            config["process"]["user"] =
+                json!({"uid": 1000, "gid": 1001, "umask": 0o77, "additionalGids": [5, 1002]});
         },
         "1000\n1001\n1001 5 1002\n0077\nGroups: 5 1002 \nUid:\t1000\t1000\t1000\t1000\n",
     );
@@ -139,7 +141,8 @@ fn the_user_may_reopen_its_standard_streams() {
         return;
     };
     let pipes = "{ \"$@\" 3>&- | cat; } 2>&1 | sort";
-    let done = bundle.done(&mut bundle.wrapped(pipes, &["run", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id]));
+    let done = bundle
+        .done(&mut bundle.wrapped(pipes, &["run", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id]));
     assert!(done.stdout.lines().any(|line| line == "out"), "{done:?}");
     assert!(done.stdout.lines().any(|line| line == "err"), "{done:?}");
     bundle.leftovers();
@@ -164,12 +167,22 @@ fn resource_limits() {
 #[test]
 fn every_resource_limit_has_its_number() {
     let limits = [
-        ("RLIMIT_CPU", "cpu time"), ("RLIMIT_FSIZE", "file size"), ("RLIMIT_DATA", "data size"),
-        ("RLIMIT_STACK", "stack size"), ("RLIMIT_CORE", "core file size"), ("RLIMIT_RSS", "resident set"),
-        ("RLIMIT_NPROC", "processes"), ("RLIMIT_NOFILE", "open files"), ("RLIMIT_MEMLOCK", "locked memory"),
-        ("RLIMIT_AS", "address space"), ("RLIMIT_LOCKS", "file locks"), ("RLIMIT_SIGPENDING", "pending signals"),
-        ("RLIMIT_MSGQUEUE", "msgqueue size"), ("RLIMIT_NICE", "nice priority"),
-        ("RLIMIT_RTPRIO", "realtime priority"), ("RLIMIT_RTTIME", "realtime timeout"),
+        ("RLIMIT_CPU", "cpu time"),
+        ("RLIMIT_FSIZE", "file size"),
+        ("RLIMIT_DATA", "data size"),
+        ("RLIMIT_STACK", "stack size"),
+        ("RLIMIT_CORE", "core file size"),
+        ("RLIMIT_RSS", "resident set"),
+        ("RLIMIT_NPROC", "processes"),
+        ("RLIMIT_NOFILE", "open files"),
+        ("RLIMIT_MEMLOCK", "locked memory"),
+        ("RLIMIT_AS", "address space"),
+        ("RLIMIT_LOCKS", "file locks"),
+        ("RLIMIT_SIGPENDING", "pending signals"),
+        ("RLIMIT_MSGQUEUE", "msgqueue size"),
+        ("RLIMIT_NICE", "nice priority"),
+        ("RLIMIT_RTPRIO", "realtime priority"),
+        ("RLIMIT_RTTIME", "realtime timeout"),
     ];
     for (name, line) in limits {
         // The caller's own soft limit, less one where it is a number: no capability is needed for that.
@@ -260,7 +273,16 @@ fn a_capability_that_cannot_be_granted_is_warned_about_and_the_rest_is_granted()
     bundle.leftovers();
 
     let log = bundle.beside("log.json");
-    let words = ["--log", log.to_str().unwrap(), "--log-format", "json", "run", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id];
+    let words = [
+        "--log",
+        log.to_str().unwrap(),
+        "--log-format",
+        "json",
+        "run",
+        "--bundle",
+        bundle.dir.to_str().unwrap(),
+        &bundle.id,
+    ];
     bundle.casque(&words).ok();
     for line in fs::read_to_string(&log).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -271,7 +293,11 @@ fn a_capability_that_cannot_be_granted_is_warned_about_and_the_rest_is_granted()
 #[test]
 fn no_new_privileges() {
     for (wanted, line) in [(true, "NoNewPrivs:\t1\n"), (false, "NoNewPrivs:\t0\n")] {
-        expect("grep NoNewPrivs /proc/self/status", |c| c["process"]["noNewPrivileges"] = json!(wanted), line);
+        expect(
+            "grep NoNewPrivs /proc/self/status",
+            |c| c["process"]["noNewPrivileges"] = json!(wanted),
+            line,
+        );
     }
 }
 
@@ -339,7 +365,10 @@ fn kernel_parameters_of_the_host_are_refused() {
     ] {
         let Some(bundle) = Bundle::new(|config| {
             config["linux"]["sysctl"] = json!({name: "1"});
-            config["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| Some(n["type"].as_str().unwrap()) != without);
+            config["linux"]["namespaces"]
+                .as_array_mut()
+                .unwrap()
+                .retain(|n| Some(n["type"].as_str().unwrap()) != without);
             config.as_object_mut().unwrap().remove("hostname");
         }) else {
             return;
@@ -369,7 +398,11 @@ fn under_dockers_filter_namespaces_are_refused_and_the_rest_works() {
         assert_eq!(bundle.run().stdout, "made\nSeccomp:\t0\ndone\n", "{what}");
         bundle.edit(docker_seccomp);
         let done = bundle.run();
-        assert_eq!((done.code, done.stdout.as_str()), (0, "refused\nSeccomp:\t2\ndone\n"), "{what}: {done:?}");
+        assert_eq!(
+            (done.code, done.stdout.as_str()),
+            (0, "refused\nSeccomp:\t2\ndone\n"),
+            "{what}: {done:?}"
+        );
         assert!(done.stderr.contains("Operation not permitted"), "{what}: {done:?}");
         bundle.leftovers();
     }
@@ -404,6 +437,9 @@ fn an_errno_of_the_profile_reaches_the_program() {
         return;
     };
     let done = bundle.run();
-    assert_eq!((done.code, done.stderr.trim_end()), (1, "mkdir: can't create directory '/tmp/x': No space left on device"));
+    assert_eq!(
+        (done.code, done.stderr.trim_end()),
+        (1, "mkdir: can't create directory '/tmp/x': No space left on device")
+    );
     bundle.leftovers();
 }
