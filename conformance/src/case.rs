@@ -38,7 +38,7 @@ pub fn must(
     title: impl Into<String>,
     run: impl Fn(&Runtime) -> Outcome + 'static,
 ) -> Case {
-    Case { section, level: Level::Must, title: title.into(), run: Box::new(run) }
+    case(section, Level::Must, title, run)
 }
 
 pub fn should(
@@ -46,7 +46,7 @@ pub fn should(
     title: impl Into<String>,
     run: impl Fn(&Runtime) -> Outcome + 'static,
 ) -> Case {
-    Case { section, level: Level::Should, title: title.into(), run: Box::new(run) }
+    case(section, Level::Should, title, run)
 }
 
 pub fn may(
@@ -54,7 +54,17 @@ pub fn may(
     title: impl Into<String>,
     run: impl Fn(&Runtime) -> Outcome + 'static,
 ) -> Case {
-    Case { section, level: Level::May, title: title.into(), run: Box::new(run) }
+    case(section, Level::May, title, run)
+}
+
+/// For tables whose rows have levels of their own.
+pub fn case(
+    section: &'static str,
+    level: Level,
+    title: impl Into<String>,
+    run: impl Fn(&Runtime) -> Outcome + 'static,
+) -> Case {
+    Case { section, level, title: title.into(), run: Box::new(run) }
 }
 
 /// Fails with this sentence.

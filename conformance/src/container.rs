@@ -7,8 +7,8 @@ use crate::sys;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::fs;
-use std::io::{self, PipeReader, PipeWriter, Read as _};
+use std::fs::{self, File};
+use std::io::{self, PipeWriter, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ pub struct Container<'r> {
     runtime: &'r Runtime,
     pub id: String,
     pub bundle: PathBuf,
-    /// What its program prints; the writing end goes to `create`.
-    out: PipeReader,
+    /// What its program prints, on a pipe whose other end goes to `create`, or on a terminal.
+    out: File,
     into: Option<PipeWriter>,
     unread: Vec<u8>,
     init: Option<(i32, OwnedFd)>,
@@ -41,6 +41,7 @@ impl Runtime {
         merge(&mut config, patch);
         fs::write(bundle.join("config.json"), config.to_string())?;
         let (out, into) = io::pipe()?;
+        let out = File::from(OwnedFd::from(out));
         Ok(Container { runtime: self, id, bundle, out, into: Some(into), unread: Vec::new(), init: None })
     }
 
@@ -126,6 +127,11 @@ impl Container<'_> {
         self.init.as_ref().map_or(-1, |(pid, _)| *pid)
     }
 
+    /// Hears the program on a terminal from now on.
+    pub fn listen_to(&mut self, terminal: OwnedFd) {
+        self.out = terminal.into();
+    }
+
     pub fn call(&self, operation: &str) -> Outcome<Called> {
         self.runtime.call([operation, &self.id])
     }
@@ -206,7 +212,8 @@ impl Container<'_> {
             if !self.runtime.readable(&self.out)? {
                 return failed("the program printed nothing within the time limit");
             }
-            match self.out.read(&mut more)? {
+            // A terminal whose last user has gone gives EIO.
+            match self.out.read(&mut more).unwrap_or(0) {
                 0 => return failed("the program ended without printing its answers"),
                 length => self.unread.extend(more.iter().take(length)),
             }
@@ -314,6 +321,27 @@ fn base(cgroup_parent: &str, id: &str) -> Value {
             "cgroupsPath": format!("{cgroup_parent}/{id}"),
         },
     })
+}
+
+/// A patch whose properties came with this version of the specification.
+pub fn since(version: &str, mut patch: Value) -> Value {
+    patch["ociVersion"] = version.into();
+    patch
+}
+
+/// A patch with one more mount.
+pub fn with_mount(mount: Value) -> Value {
+    json!({"mounts": and_mounts([mount])})
+}
+
+/// A patch with a new user namespace, whose ids begin at 100000 outside.
+pub fn with_user_namespace() -> Value {
+    let mappings = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    json!({"linux": {
+        "namespaces": namespaces("", [json!({"type": "user"})]),
+        "uidMappings": mappings,
+        "gidMappings": mappings,
+    }})
 }
 
 /// Reads a file of the container's process in `/proc`, as the runtime sees it.

@@ -2,14 +2,16 @@
 //! command line and looks at what comes of it, prints TAP, and links nothing of what it tests.
 //!
 //! One program in several parts, told apart by its first argument: the command that a person calls, the harness
-//! inside its sandbox (`between` unshares, `inside` runs the cases), the probe that is the containers' only program (`probe`), and the hook that
+//! inside its sandbox (`between` unshares, `inside` runs the cases, `hold` holds namespaces), the probe that is the containers' only program (`probe`), and the hook that
 //! configurations name (`hook`).
 
 mod case;
 mod cases;
 mod container;
+mod holder;
 mod hook;
 mod leftovers;
+mod mountinfo;
 mod probe;
 mod runtime;
 mod sandbox;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let status = match name {
         Some(b"probe") => probe::answer(&arguments),
         Some(b"hook") => hook::record(&arguments),
+        Some(b"hold") => holder::hold(&arguments),
         Some(b"between") => between(&arguments),
         Some(b"inside") => inside(&arguments),
         _ => outside(&arguments),

@@ -84,9 +84,9 @@ pub fn one(name: &str, argument: &str) -> io::Result<Value> {
         "run" => done(
             Command::new(argument).arg0("probe").arg("exit").env_clear().spawn().and_then(|mut c| c.wait()),
         ),
-        "hostname" => json!(unistd::gethostname()?),
-        "domainname" => json!(nix::sys::utsname::uname()?.domainname()),
-        "machine" => json!(nix::sys::utsname::uname()?.machine()),
+        "hostname" => json!(unistd::gethostname()?.to_string_lossy()),
+        "domainname" => json!(nix::sys::utsname::uname()?.domainname().to_string_lossy()),
+        "machine" => json!(nix::sys::utsname::uname()?.machine().to_string_lossy()),
         "clock" => clock(argument)?,
         "interfaces" => interfaces()?,
         "terminal" => terminal(),

@@ -69,6 +69,7 @@ impl Runtime {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
         }
         fs::write(work.join("empty"), "")?;
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         Ok(runtime)
     }
 

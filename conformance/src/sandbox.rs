@@ -14,6 +14,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use std::ffi::{CString, OsString};
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,22 @@ fn make_everything_read_only() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Runtimes may want to write to /tmp. They see what is there, and what they write is gone with the harness.
+fn lay_over_tmp(work: &Path) -> Result<(), String> {
+    for name in ["upper", "workdir"] {
+        fs::create_dir(work.join(name)).map_err(said("prepare /tmp"))?;
+    }
+    fs::set_permissions(work.join("upper"), fs::Permissions::from_mode(0o1777))
+        .map_err(said("prepare /tmp"))?;
+    let folder = fs::File::open(work).map_err(said("open work"))?;
+    let options = format!("lowerdir=/tmp,upperdir={0}/upper,workdir={0}/workdir", work.display());
+    mount(Some("tmp"), "/tmp", Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+        .map_err(said("cover /tmp"))?;
+    let reached = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    mount(Some(reached.as_str()), work, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(said("uncover work"))
 }
 
 fn set_read_only(target: &str, wanted: bool) -> Result<(), Errno> {

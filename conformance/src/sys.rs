@@ -18,6 +18,12 @@ pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Takes over a descriptor that recvmsg(2) has just made.
+pub fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller got this number from `SCM_RIGHTS`, so it is open and nobody else's.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
 /// Sets and clears attributes of one mount, or of a tree with `AT_RECURSIVE`: mount_setattr(2).
 pub fn mount_setattr(path: &CStr, flags: i32, attributes: &libc::mount_attr) -> Result<()> {
     let size = size_of::<libc::mount_attr>();
