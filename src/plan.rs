@@ -7,6 +7,7 @@
 
 mod print;
 
+use crate::sys::sched::SchedAttr;
 use std::borrow::Cow;
 use std::ffi::CString;
 
@@ -172,6 +173,24 @@ pub struct Hook {
     pub timeout: Option<u32>,
 }
 
+/// How the kernel runs a process; kept over execve.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// sched_setattr(2)
+    Scheduler(SchedAttr),
+    /// ioprio_set(2) of the process group: the class in the bits from 13 on, the level below.
+    IoPriority(i32),
+    /// personality(2)
+    Personality(u32),
+    /// set_mempolicy(2)
+    MemoryPolicy {
+        /// `MPOL_*` with its flags.
+        mode: u32,
+        /// A bit for each NUMA node.
+        nodes: Vec<u64>,
+    },
+}
+
 /// How the child is made.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Clone {
@@ -319,6 +338,8 @@ pub enum Op {
         /// The hard limit.
         hard: u64,
     },
+    /// (child) Set how the kernel runs the process.
+    Set(Setting),
     /// (child) umask(2)
     Umask(u32),
     /// (child) Give stdin, stdout and stderr to the user, where they are the host's pipes or terminals.

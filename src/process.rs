@@ -11,4 +11,5 @@ pub mod namespaces;
 pub mod parent;
 pub mod ready;
 pub mod seal;
+pub mod settings;
 pub mod start;

@@ -2,7 +2,7 @@
 //!
 //! Used by `casque plan`, by the golden tests, and by every error message, which quotes the step that failed.
 
-use super::{At, Attr, Clone, Meet, Namespace, Op, Opening, Param, Plan, Slot, Step, Target};
+use super::{At, Attr, Clone, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step, Target};
 use crate::sys::mount::{attr, propagation};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 use std::ffi::{CStr, CString};
@@ -184,24 +184,47 @@ fn content(bytes: &[u8]) -> String {
 }
 
 /// The bits of a mask as their numbers: `1, 5-7`.
-struct Bits(u64);
+struct Bits<'a>(&'a [u64]);
 
-impl Display for Bits {
+impl Display for Bits<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (mut rest, mut base, mut first) = (self.0, 0, true);
-        while rest != 0 {
-            let skip = rest.trailing_zeros();
-            let run = (rest >> skip).trailing_ones();
-            let from = base + skip;
-            write!(f, "{}{from}", if first { "" } else { ", " })?;
-            if run > 1 {
-                write!(f, "-{}", from + run - 1)?;
+        let set = |bit: &usize| self.0.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 != 0);
+        let mut bits = (0..self.0.len() * 64).filter(set).peekable();
+        let mut comma = "";
+        while let Some(first) = bits.next() {
+            let mut last = first;
+            while bits.next_if_eq(&(last + 1)).is_some() {
+                last += 1;
             }
-            first = false;
-            base = from + run;
-            rest = if base > 63 { 0 } else { self.0 >> base };
+            write!(f, "{comma}{first}")?;
+            if last > first {
+                write!(f, "-{last}")?;
+            }
+            comma = ", ";
         }
-        if first { f.write_str("none") } else { Ok(()) }
+        if comma.is_empty() { f.write_str("none") } else { Ok(()) }
+    }
+}
+
+impl Display for Setting {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Scheduler(attr) => {
+                write!(f, "set the scheduling policy {}, flags {:#x}", attr.policy, attr.flags)?;
+                match attr.policy {
+                    6 => write!(f, ", {}/{}/{} ns", attr.runtime, attr.deadline, attr.period),
+                    1 | 2 => write!(f, ", priority {}", attr.priority),
+                    _ => write!(f, ", nice {}", attr.nice),
+                }
+            }
+            Setting::IoPriority(value) => {
+                write!(f, "set the io priority: class {}, level {}", value >> 13, value & 0x1fff)
+            }
+            Setting::Personality(domain) => write!(f, "set the personality {domain:#x}"),
+            Setting::MemoryPolicy { mode, nodes } => {
+                write!(f, "set the memory policy {mode:#x}, nodes {}", Bits(nodes))
+            }
+        }
     }
 }
 
@@ -279,9 +302,10 @@ impl Display for Op {
             Op::Rlimit { resource, soft, hard } => {
                 write!(f, "set the resource limit {resource} to {soft}:{hard}")
             }
+            Op::Set(setting) => write!(f, "{setting}"),
             Op::Umask(mask) => write!(f, "set the umask {mask:04o}"),
             Op::OwnStdio(uid) => write!(f, "give standard streams to user {uid}"),
-            Op::DropBounding(mask) => write!(f, "drop from the bounding set capabilities {}", Bits(*mask)),
+            Op::DropBounding(mask) => write!(f, "drop from the bounding set capabilities {}", Bits(&[*mask])),
             Op::Become { uid, gid, groups } => {
                 write!(f, "become user {uid}, group {gid}")?;
                 match groups.as_deref() {
@@ -293,10 +317,10 @@ impl Display for Op {
             Op::Capabilities { effective, permitted, inheritable, ambient } => write!(
                 f,
                 "set capabilities: effective {}; permitted {}; inheritable {}; ambient {}",
-                Bits(*effective),
-                Bits(*permitted),
-                Bits(*inheritable),
-                Bits(*ambient)
+                Bits(&[*effective]),
+                Bits(&[*permitted]),
+                Bits(&[*inheritable]),
+                Bits(&[*ambient])
             ),
             Op::Chdir(path) => write!(f, "change directory to {}", text(path)),
             Op::NoNewPrivileges => f.write_str("set no_new_privs"),
@@ -351,6 +375,7 @@ impl Op {
             Op::Domainname(_) => "domainname",
             Op::LoopbackUp => "loopback-up",
             Op::Rlimit { .. } => "rlimit",
+            Op::Set(_) => "set",
             Op::Umask(_) => "umask",
             Op::OwnStdio(_) => "own-stdio",
             Op::DropBounding(_) => "drop-bounding",
@@ -450,10 +475,10 @@ mod tests {
 
     #[test]
     fn masks_print_as_runs_of_numbers() {
-        assert_eq!(Bits(0).to_string(), "none");
-        assert_eq!(Bits(0b1110_0010).to_string(), "1, 5-7");
-        assert_eq!(Bits(u64::MAX).to_string(), "0-63");
-        assert_eq!(Bits(1 << 63).to_string(), "63");
+        assert_eq!(Bits(&[]).to_string(), "none");
+        assert_eq!(Bits(&[0b1110_0010]).to_string(), "1, 5-7");
+        assert_eq!(Bits(&[u64::MAX]).to_string(), "0-63");
+        assert_eq!(Bits(&[1 << 63, 3]).to_string(), "63-65");
     }
 
     #[test]

@@ -8,10 +8,10 @@ use super::hooks::{self, Failure};
 use super::link::{self, Word};
 use super::ready::{Ready, hook_files};
 use crate::mounts::{attach, cover::Covers, node, root, target};
-use crate::plan::{At, Meet, Namespace, Op, Slot};
+use crate::plan::{At, Meet, Namespace, Op, Setting, Slot};
 use crate::sys::cred::{self, CapSets};
 use crate::sys::fs::{self, Resolve};
-use crate::sys::{Errno, Result, alloc, net, process};
+use crate::sys::{Errno, Result, alloc, net, process, sched};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -101,6 +101,7 @@ impl<'a> Child<'a> {
             Op::Domainname(name) => process::set_domainname(name)?,
             Op::LoopbackUp => net::loopback_up()?,
             Op::Rlimit { resource, soft, hard } => process::set_rlimit(*resource, *soft, *hard)?,
+            Op::Set(setting) => set(setting)?,
             Op::Umask(mask) => drop(fs::umask(*mask)),
             Op::OwnStdio(uid) => own_stdio(*uid)?,
             Op::DropBounding(mask) => drop_bounding(*mask)?,
@@ -252,6 +253,15 @@ fn own_stdio(uid: u32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn set(setting: &Setting) -> Result<()> {
+    match setting {
+        Setting::Scheduler(attr) => sched::set_scheduler(*attr),
+        Setting::IoPriority(priority) => sched::set_io_priority(*priority),
+        Setting::Personality(domain) => sched::set_personality(*domain),
+        Setting::MemoryPolicy { mode, nodes } => sched::set_memory_policy(*mode, nodes),
+    }
 }
 
 fn drop_bounding(mask: u64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
 
 use super::namespaces::{self, Wanted};
-use super::{hooks, identity};
+use super::{hooks, identity, settings};
 use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices};
 use crate::host::Host;
@@ -70,6 +70,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     mounts::plan_readonly_root(spec, &mut draft);
     mounts::plan_covers(spec, &mut draft);
     identity::plan_limits(process, proc, &mut draft);
+    settings::plan(spec, host, &mut draft);
     if wanted.is_new(Namespace::User) {
         // Not before: as root of its namespace only, the child may write its own /proc/self while dumpable.
         draft.child("runtime", Op::Undumpable);
@@ -100,8 +101,6 @@ fn check(spec: &Spec, draft: &mut Draft) {
     for (name, asked) in [
         ("linux.netDevices", !spec.linux.net_devices.is_empty()),
         ("linux.intelRdt", spec.linux.intel_rdt.is_some()),
-        ("linux.memoryPolicy", spec.linux.memory_policy.is_some()),
-        ("linux.personality", spec.linux.personality.is_some()),
         ("linux.mountLabel", !spec.linux.mount_label.is_empty()),
     ] {
         if asked {
@@ -125,8 +124,6 @@ fn check_process(process: &Process, draft: &mut Draft) {
         ("process.terminal", process.terminal),
         ("process.apparmorProfile", !process.apparmor_profile.is_empty()),
         ("process.selinuxLabel", !process.selinux_label.is_empty()),
-        ("process.scheduler", process.scheduler.is_some()),
-        ("process.ioPriority", process.io_priority.is_some()),
     ] {
         if asked {
             draft.problem(name, "is not supported yet");
