@@ -1,18 +1,20 @@
 //! Mounts and devices: what config.json asks for, lowered to steps of the child.
 //!
-//! This file and `options.rs`, `devices.rs` are planners; `target.rs`, `attach.rs`, `node.rs`, `cover.rs` and
-//! `root.rs` are what the child performs, with nothing but `plan` and `sys`.
+//! This file and `options.rs`, `idmap.rs`, `devices.rs` are planners; `target.rs`, `attach.rs`, `copyup.rs`, `node.rs`,
+//! `cover.rs` and `root.rs` are what the child performs, with nothing but `plan` and `sys`.
 
 pub mod attach;
+pub mod copyup;
 pub mod cover;
 pub mod devices;
+pub mod idmap;
 pub mod node;
 pub mod options;
 pub mod root;
 pub mod target;
 
 use crate::host::Host;
-use crate::plan::{Attr, Draft, Op, Opening, Param, Target};
+use crate::plan::{Attr, Draft, Idmap, Op, Opening, Param, Target};
 use crate::spec::{Mount, Spec};
 use crate::sys::mount::{attr, propagation};
 use options::Options;
@@ -81,17 +83,15 @@ pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
         let origin = format!("mounts[{index}]");
         let Some(target) = plan_target(&origin, mount, draft) else { continue };
         let options = Options::parse(&mount.options);
-        if let Some(word) = options.unsupported {
-            draft.problem(format!("{origin}.options"), format!("{word:?} is not supported yet"));
-        }
-        if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-            draft.problem(format!("{origin}.uidMappings"), "id-mapped mounts are not supported yet");
-        }
         if options.remount {
             plan_remount(origin, &options, target, draft);
         } else if options.bind.is_some() || &*mount.kind == "bind" {
-            plan_bind(origin, mount, &options, base, bundle, target, draft);
+            let idmap = idmap::plan(&origin, mount, &options, spec, draft);
+            plan_bind(origin, mount, &options, idmap, base, bundle, target, draft);
         } else {
+            if options.idmap.is_some() || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+                draft.problem(format!("{origin}.options"), "only a bind mount can be id-mapped");
+            }
             plan_filesystem(origin, mount, &options, host, target, draft);
         }
     }
@@ -121,13 +121,15 @@ fn plan_target(origin: &str, mount: &Mount, draft: &mut Draft) -> Option<Target>
     Some(Target { path: draft.c_string(place, &path), real })
 }
 
-/// A mount that is there already gets other flags.
+/// A mount that is there already gets other flags, and its file system other parameters. As of mount(8), `bind` beside
+/// `remount` means the flags alone. Differing from mount(2), what is not listed stays as it is, and `ro` is the mount's,
+/// never the file system's, which the host may use too.
 fn plan_remount(origin: String, options: &Options, target: Target, draft: &mut Draft) {
-    for word in &options.data {
-        draft.problem(
-            format!("{origin}.options"),
-            format!("{word:?}: a remount changes flags of the mount only, not the file system's own options"),
-        );
+    if options.bind.is_none() {
+        let params = plan_params(&origin, "", options, draft);
+        if !params.is_empty() {
+            draft.child(origin.clone(), Op::Reconfigure { path: target.path.clone(), params });
+        }
     }
     draft.child(origin, Op::SetAttr { path: target.path, attr: options.attr, recursive: false });
 }
@@ -137,11 +139,17 @@ fn plan_bind(
     origin: String,
     mount: &Mount,
     options: &Options,
+    idmap: Option<Idmap>,
     base: u64,
     bundle: &str,
     target: Target,
     draft: &mut Draft,
 ) {
+    let asked = options.superblock.iter().filter(|word| !matches!(**word, "async" | "nomand" | "nolazytime"));
+    for word in asked.chain(options.iversion.then_some(&"iversion")) {
+        // mount(2), MS_BIND: they are of the file system, which the host has mounted already.
+        draft.warn(format!("{origin}.options"), format!("{word:?} has no effect on a bind mount"));
+    }
     if mount.source.is_empty() {
         draft
             .problem(format!("{origin}.source"), "missing: a bind mount needs the file or directory to bind");
@@ -154,7 +162,7 @@ fn plan_bind(
     let place = format!("{origin}.source");
     let path = draft.c_string(place.clone(), &in_bundle(bundle, &mount.source));
     let recursive = options.bind.unwrap_or(false);
-    let slot = draft.open(place, Opening::Tree { path, recursive });
+    let slot = draft.open(place, Opening::Tree { path, recursive, idmap });
     let (mut attr, mut all) = (options.attr, options.all);
     // The tree was copied in the host's namespace, where it may be shared: without this, mounts made in the
     // container would appear on the host.
@@ -191,6 +199,9 @@ fn plan_filesystem(
     }
     let mut attr = options.attr;
     let mut params = plan_params(&origin, kind, options, draft);
+    if options.copy_up && kind != "tmpfs" {
+        draft.problem(format!("{origin}.options"), format!("\"tmpcopyup\" is for a tmpfs, not for {kind}"));
+    }
     if kind == "cgroup2" && !host.private_cgroups {
         // Without a cgroup namespace this shows the host's whole tree (CVE-2023-25809).
         attr.set |= attr::RDONLY;
@@ -205,16 +216,21 @@ fn plan_filesystem(
     let source = if mount.source.is_empty() { kind } else { &*mount.source };
     let source = draft.c_string(place, source);
     let fs = draft.c_string(format!("{origin}.type"), kind);
-    draft.child(origin, Op::Mount { fs, source, params, attr, target });
+    let copy_up = options.copy_up;
+    draft.child(origin, Op::Mount { fs, source, params, attr, target, copy_up });
 }
 
-/// The options that the file system itself reads (fsconfig(2)).
+/// The options that the file system itself reads (fsconfig(2)); no `kind` is one that is there already.
 fn plan_params(origin: &str, kind: &str, options: &Options, draft: &mut Draft) -> Vec<Param> {
     let place = format!("{origin}.options");
     let mut params = Vec::new();
     let read_only = options.attr.set & attr::RDONLY != 0;
-    if read_only && !VIRTUAL.contains(&kind) {
+    if read_only && !kind.is_empty() && !VIRTUAL.contains(&kind) {
         params.push(Param::Flag(c"ro".into()));
+    }
+    if options.iversion && kind == "ext4" {
+        // Other file systems count versions always or never (statx(2), STATX_CHANGE_COOKIE), so that nothing asks them.
+        params.push(Param::Flag(c"i_version".into()));
     }
     for word in options.superblock.iter().chain(&options.data) {
         params.push(match word.split_once('=') {

@@ -50,6 +50,8 @@ pub enum Opening {
         path: CString,
         /// Whether mounts below it come along (`rbind`).
         recursive: bool,
+        /// How its ids are mapped.
+        idmap: Option<Idmap>,
     },
     /// A namespace to join, which must be of this kind.
     Namespace {
@@ -71,6 +73,29 @@ pub enum Opening {
     HookState,
     /// An anonymous file for what hooks print, which a failed hook's error quotes.
     HookOutput,
+}
+
+/// An id-mapped mount (mount_setattr(2), `MOUNT_ATTR_IDMAP`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idmap {
+    /// Where the mapping comes from.
+    pub namespace: UserNamespace,
+    /// Whether mounts below are mapped too (`ridmap`).
+    pub recursive: bool,
+}
+
+/// A user namespace whose mapping a mount gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserNamespace {
+    /// One that is there.
+    Joined(Slot),
+    /// One that is made for this, with these lines of /proc/PID/uid_map and gid_map.
+    New {
+        /// user_namespaces(7)
+        uid_map: Vec<u8>,
+        /// user_namespaces(7)
+        gid_map: Vec<u8>,
+    },
 }
 
 /// The kinds of namespaces (namespaces(7)).
@@ -269,6 +294,15 @@ pub enum Op {
         attr: Attr,
         /// Where.
         target: Target,
+        /// Whether it begins with a copy of what it covers (`tmpcopyup`).
+        copy_up: bool,
+    },
+    /// (child) Change parameters of the file system that is mounted there.
+    Reconfigure {
+        /// A place in it.
+        path: CString,
+        /// What changes.
+        params: Vec<Param>,
     },
     /// (child) Attach a tree of the host: a bind mount.
     Attach {

@@ -6,6 +6,7 @@ pub mod create;
 pub mod end;
 pub mod hooks;
 pub mod identity;
+pub mod idmap;
 pub mod link;
 pub mod namespaces;
 pub mod parent;

@@ -3,7 +3,7 @@
 //! By descriptors only, so that a name in the root that changes meanwhile changes nothing (CVE-2021-30465).
 //! Nothing here may allocate.
 
-use super::target;
+use super::{copyup, target};
 use crate::plan::{Attr, Param, Target};
 use crate::sys::fs::{self, Resolve, leave};
 use crate::sys::mount;
@@ -19,22 +19,43 @@ pub fn mount(
     params: &[Param],
     attr: Attr,
     target: &Target,
+    copy_up: bool,
 ) -> Result<()> {
     let context = leave(mount::open_filesystem(filesystem)?);
     let place = leave(target::open(root, target, true)?);
     mount::set_string(&*context, c"source", source)?;
-    for param in params {
-        match param {
-            Param::Flag(key) => mount::set_flag(&*context, key)?,
-            Param::Pair(key, value) => mount::set_string(&*context, key, value)?,
-            Param::ModeOfTarget => set_mode(&context, &place)?,
-        }
-    }
-    let tree = leave(mount::create(&*context, attr.set)?);
+    configure(&context, params, &place)?;
+    let tree = if copy_up {
+        let tree = leave(mount::create(&*context, attr.set & !mount::attr::RDONLY)?);
+        copyup::copy(&*place, &*tree)?;
+        change(&*tree, Attr { set: attr.set & mount::attr::RDONLY, ..Attr::default() }, false)?;
+        tree
+    } else {
+        leave(mount::create(&*context, attr.set)?)
+    };
     if attr.propagation != 0 {
         mount::set_attr(&*tree, c"", 0, 0, attr.propagation, false)?;
     }
     mount::attach(&*tree, &*place)
+}
+
+fn configure(context: &OwnedFd, params: &[Param], place: &OwnedFd) -> Result<()> {
+    for param in params {
+        match param {
+            Param::Flag(key) => mount::set_flag(context, key)?,
+            Param::Pair(key, value) => mount::set_string(context, key, value)?,
+            Param::ModeOfTarget => set_mode(context, place)?,
+        }
+    }
+    Ok(())
+}
+
+/// Changes parameters of the file system at `path`, for all who have it mounted.
+pub fn reconfigure(root: impl AsFd, path: &CStr, params: &[Param]) -> Result<()> {
+    let place = leave(fs::open_in(root, path, fs::O_PATH, 0, Resolve::InRoot)?);
+    let context = leave(mount::pick_filesystem(&*place)?);
+    configure(&context, params, &place)?;
+    mount::reconfigure(&*context)
 }
 
 /// Passes the permissions of the directory that will be covered, in octal digits.

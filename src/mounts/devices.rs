@@ -117,7 +117,8 @@ fn plan_node(node: Node, host: &Host, draft: &mut Draft) {
         draft.child(origin, Op::Node { path: c_path, mode, dev, uid, gid });
         return;
     }
-    let slot = draft.open(origin.clone(), Opening::Tree { path: c_path.clone(), recursive: false });
+    let tree = Opening::Tree { path: c_path.clone(), recursive: false, idmap: None };
+    let slot = draft.open(origin.clone(), tree);
     let attr = Attr { set: attr::NOSUID | attr::NOEXEC, ..Attr::default() };
     let target = Target { path: c_path, real: false };
     draft.child(origin, Op::Attach { slot, attr, all: Attr::default(), target });

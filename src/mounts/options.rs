@@ -21,8 +21,12 @@ pub struct Options<'a> {
     pub superblock: Vec<&'a str>,
     /// Everything else, for the file system: `size=64k`.
     pub data: Vec<&'a str>,
-    /// A word of the spec that is known and not done.
-    pub unsupported: Option<&'a str>,
+    /// `idmap` (false) or `ridmap` (true)
+    pub idmap: Option<bool>,
+    /// `tmpcopyup`
+    pub copy_up: bool,
+    /// `iversion`
+    pub iversion: bool,
 }
 
 /// What one word does.
@@ -36,7 +40,9 @@ enum Word {
     Bind(bool),
     Remount,
     Superblock,
-    Unsupported,
+    Idmap(bool),
+    CopyUp,
+    Iversion(bool),
 }
 
 /// The words that are the same with and without an `r` before them, which makes them recursive.
@@ -76,7 +82,11 @@ fn meaning(word: &str) -> Option<Word> {
         "rbind" => Word::Bind(true),
         "remount" => Word::Remount,
         "sync" | "async" | "dirsync" | "mand" | "nomand" | "lazytime" | "nolazytime" => Word::Superblock,
-        "iversion" | "noiversion" | "idmap" | "ridmap" | "tmpcopyup" => Word::Unsupported,
+        "iversion" => Word::Iversion(true),
+        "noiversion" => Word::Iversion(false),
+        "idmap" => Word::Idmap(false),
+        "ridmap" => Word::Idmap(true),
+        "tmpcopyup" => Word::CopyUp,
         word => return flag(word),
     })
 }
@@ -126,7 +136,9 @@ impl<'a> Options<'a> {
             Some(Word::Bind(recursive)) => self.bind = Some(recursive),
             Some(Word::Remount) => self.remount = true,
             Some(Word::Superblock) => self.superblock.push(word),
-            Some(Word::Unsupported) => self.unsupported = Some(word),
+            Some(Word::Idmap(recursive)) => self.idmap = Some(recursive),
+            Some(Word::CopyUp) => self.copy_up = true,
+            Some(Word::Iversion(count)) => self.iversion = count,
             Some(change) => self.attr.apply(&change),
             None => match word.strip_prefix('r').and_then(flag) {
                 Some(change) => self.all.apply(&change),

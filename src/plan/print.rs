@@ -2,7 +2,10 @@
 //!
 //! Used by `casque plan`, by the golden tests, and by every error message, which quotes the step that failed.
 
-use super::{At, Attr, Clone, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step, Target};
+use super::{
+    At, Attr, Clone, Idmap, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step, Target,
+    UserNamespace,
+};
 use crate::sys::mount::{attr, propagation};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 use std::ffi::{CStr, CString};
@@ -75,9 +78,10 @@ impl Display for Meet {
 impl Display for Opening {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Opening::Tree { path, recursive: false } => write!(f, "the tree at {}", text(path)),
-            Opening::Tree { path, recursive: true } => {
-                write!(f, "the tree at {} with all below it", text(path))
+            Opening::Tree { path, recursive, idmap } => {
+                write!(f, "the tree at {}", text(path))?;
+                f.write_str(if *recursive { " with all below it" } else { "" })?;
+                idmap.as_ref().map_or(Ok(()), |idmap| write!(f, ", {idmap}"))
             }
             Opening::Namespace { path, kind } => write!(f, "the {} namespace {}", kind.name(), text(path)),
             Opening::Proc => f.write_str("the host's procfs"),
@@ -85,6 +89,19 @@ impl Display for Opening {
             Opening::StateDir => f.write_str("the state directory"),
             Opening::HookState => f.write_str("a file for the state that hooks read"),
             Opening::HookOutput => f.write_str("a file for what hooks print"),
+        }
+    }
+}
+
+impl Display for Idmap {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let below = if self.recursive { " recursively" } else { "" };
+        match &self.namespace {
+            UserNamespace::Joined(slot) => write!(f, "ids mapped{below} as in the namespace of {slot}"),
+            UserNamespace::New { uid_map, gid_map } => {
+                let (uids, gids) = (content(uid_map), content(gid_map));
+                write!(f, "ids mapped{below}: uids {uids:?}, gids {gids:?}")
+            }
         }
     }
 }
@@ -138,6 +155,10 @@ impl Display for Attr {
 
 fn mount(f: &mut Formatter<'_>, fs: &CStr, params: &[Param], attr: Attr, target: &Target) -> fmt::Result {
     write!(f, "mount {} at {target}{attr}", text(fs))?;
+    parameters(f, params)
+}
+
+fn parameters(f: &mut Formatter<'_>, params: &[Param]) -> fmt::Result {
     for (i, param) in params.iter().enumerate() {
         f.write_str(if i == 0 { " with " } else { "," })?;
         match param {
@@ -264,7 +285,14 @@ impl Display for Op {
             }
             Op::BindRoot(slot) => write!(f, "attach the root file system of {slot}"),
             Op::UseRoot(slot) => write!(f, "take {slot} as the root"),
-            Op::Mount { fs, params, attr, target, .. } => mount(f, fs, params, *attr, target),
+            Op::Mount { fs, params, attr, target, copy_up, .. } => {
+                mount(f, fs, params, *attr, target)?;
+                f.write_str(if *copy_up { ", filled with what it covers" } else { "" })
+            }
+            Op::Reconfigure { path, params } => {
+                write!(f, "reconfigure the file system at {}", text(path))?;
+                parameters(f, params)
+            }
             Op::Attach { slot, attr, all, target } => bind(f, slot, *attr, *all, target),
             Op::SetAttr { path, attr, recursive } => {
                 write!(
@@ -362,6 +390,7 @@ impl Op {
             Op::BindRoot(_) => "bind-root",
             Op::UseRoot(_) => "use-root",
             Op::Mount { .. } => "mount",
+            Op::Reconfigure { .. } => "reconfigure",
             Op::Attach { .. } => "attach",
             Op::SetAttr { .. } => "set-attr",
             Op::Directory(_) => "directory",

@@ -74,9 +74,10 @@ impl<'a> Child<'a> {
             Op::Propagate(kind) => root::propagate(*kind)?,
             Op::BindRoot(slot) => self.bind_root(*slot)?,
             Op::UseRoot(slot) => self.root = Some(*slot),
-            Op::Mount { fs, source, params, attr, target } => {
-                attach::mount(self.root()?, fs, source, params, *attr, target)?;
+            Op::Mount { fs, source, params, attr, target, copy_up } => {
+                attach::mount(self.root()?, fs, source, params, *attr, target, *copy_up)?;
             }
+            Op::Reconfigure { path, params } => attach::reconfigure(self.root()?, path, params)?,
             Op::Attach { slot, attr, all, target } => {
                 attach::attach(self.root()?, self.slot(*slot)?, *attr, *all, target)?;
             }

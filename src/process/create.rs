@@ -176,7 +176,7 @@ fn plan_root(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draft
             // What is shared or unbindable gets so after pivot_root, which needs a root that is not shared.
             _ => propagation::SLAVE,
         };
-        let slot = draft.open("root.path", Opening::Tree { path, recursive: true });
+        let slot = draft.open("root.path", Opening::Tree { path, recursive: true, idmap: None });
         draft.child("linux.rootfsPropagation", Op::Propagate(kind));
         draft.child("root.path", Op::BindRoot(slot));
     } else {

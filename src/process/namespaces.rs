@@ -8,9 +8,9 @@
 //! - a time namespace is unshared, given its offsets, and then entered: no process may be in it before.
 
 use crate::host::Host;
+use crate::mounts::idmap::lines;
 use crate::plan::{At, Clone, Draft, Meet, Namespace, Op, Opening, Slot};
-use crate::spec::{IdMapping, Spec};
-use std::fmt::Write;
+use crate::spec::Spec;
 
 /// What `linux.namespaces` asks for.
 #[derive(Default)]
@@ -172,7 +172,7 @@ fn plan_user(spec: &Spec, host: &Host, draft: &mut Draft) {
         ("linux.uidMappings", c"uid_map", &spec.linux.uid_mappings),
         ("linux.gidMappings", c"gid_map", &spec.linux.gid_mappings),
     ] {
-        let bytes = map(name, list, draft).into_bytes();
+        let bytes = lines(name, list, draft).into_bytes();
         if name == "linux.gidMappings" && host.euid != 0 {
             // user_namespaces(7): an unprivileged writer of gid_map must give up setgroups(2) first.
             draft.parent(
@@ -184,18 +184,6 @@ fn plan_user(spec: &Spec, host: &Host, draft: &mut Draft) {
     }
     draft.meet(Meet::Mapped);
     draft.child("linux.uidMappings", Op::Become { uid: 0, gid: 0, groups: None });
-}
-
-/// The lines of a uid_map (user_namespaces(7)).
-fn map(name: &str, list: &[IdMapping], draft: &mut Draft) -> String {
-    let mut lines = String::new();
-    for (index, line) in list.iter().enumerate() {
-        if line.size == 0 {
-            draft.problem(format!("{name}[{index}].size"), "a mapping of no ids");
-        }
-        let _ = writeln!(lines, "{} {} {}", line.container_id, line.host_id, line.size);
-    }
-    lines
 }
 
 /// time_namespaces(7): offsets, then entering through /proc/self/ns/time_for_children.

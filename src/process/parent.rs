@@ -4,12 +4,13 @@
 use super::clone::{self, Child};
 use super::create::Request;
 use super::hooks::{self, Failure};
+use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
 use crate::error::{At as _, Fault, Named};
-use crate::plan::{At, Meet, Namespace, Op, Opening, Plan, Step};
+use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Plan, Step, UserNamespace};
 use crate::state::{self, Container, Dir, State};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, mount, process, socket};
@@ -53,6 +54,8 @@ struct Parent<'a> {
     job: &'a Job<'a>,
     vectors: Vectors<'a>,
     slots: Vec<Option<OwnedFd>>,
+    /// User namespaces that were made for id-mapped mounts.
+    mappings: Vec<(&'a UserNamespace, OwnedFd)>,
     dir: Option<Dir>,
     cgroup: Option<Cgroup>,
     child: Option<Child>,
@@ -74,6 +77,7 @@ pub fn perform(job: &Job) -> Result<Created> {
         job,
         vectors: Vectors::new(&job.plan.parent),
         slots,
+        mappings: Vec::new(),
         dir: None,
         cgroup: None,
         child: None,
@@ -122,7 +126,7 @@ impl<'a> Parent<'a> {
             Op::Delegate(uid) => self.delegate(step, *uid)?,
             Op::Open(slot) => {
                 let opening = self.job.plan.slots.get(slot.0).context("runtime: a slot that is not there")?;
-                let fd = self.open(opening).map_err(|errno| self.at(step, errno))?;
+                let fd = self.open(step, opening)?;
                 if let Some(place) = self.slots.get_mut(slot.0) {
                     *place = Some(fd);
                 }
@@ -173,15 +177,42 @@ impl<'a> Parent<'a> {
         Ok(cgroup.delegate(uid).at(step.origin.to_string(), "")?)
     }
 
-    fn open(&self, opening: &Opening) -> crate::sys::Result<OwnedFd> {
-        match opening {
-            Opening::Tree { path, recursive } => mount::clone_tree(fs::cwd(), path, *recursive),
+    fn open(&mut self, step: &Step, opening: &'a Opening) -> Result<OwnedFd> {
+        let fd = match opening {
+            Opening::Tree { path, recursive, .. } => mount::clone_tree(fs::cwd(), path, *recursive),
             Opening::Directory { path } => fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0),
             Opening::Namespace { path, kind } => open_namespace(path, *kind),
             Opening::Proc => open_proc(),
             Opening::StateDir => self.dir.as_ref().ok_or(Errno::ENOENT)?.for_child(),
             Opening::HookState => fs::memfd(c"state", 0),
             Opening::HookOutput => fs::memfd(c"output", 0),
+        };
+        let fd = fd.map_err(|errno| self.at(step, errno))?;
+        if let Opening::Tree { path, idmap: Some(idmap), .. } = opening {
+            self.map_ids(&step.origin, path, &fd, idmap)?;
+        }
+        Ok(fd)
+    }
+
+    /// Maps the ids of a tree. Mounts with the same mapping share a user namespace.
+    fn map_ids(&mut self, origin: &str, path: &CStr, tree: &OwnedFd, idmap: &'a Idmap) -> Result<()> {
+        let fault = |errno| namespace_fault(origin, &idmap.namespace, errno);
+        match &idmap.namespace {
+            UserNamespace::Joined(slot) => {
+                let slot = self.slots.get(slot.0).and_then(Option::as_ref);
+                let slot = slot.ok_or(Errno::EBADF).map_err(fault)?;
+                idmap::map_tree(origin, path, tree, idmap, slot.as_fd())
+            }
+            new @ UserNamespace::New { uid_map, gid_map } => {
+                if self.mappings.iter().all(|(made, _)| *made != new) {
+                    let proc = slot(self.job.plan, &self.slots, &Opening::Proc).map_err(fault)?;
+                    let made = idmap::user_namespace(proc, uid_map, gid_map).map_err(fault)?;
+                    self.mappings.push((new, made));
+                }
+                let made = self.mappings.iter().find(|(made, _)| *made == new);
+                let (_, made) = made.ok_or(Errno::EBADF).map_err(fault)?;
+                idmap::map_tree(origin, path, tree, idmap, made.as_fd())
+            }
         }
     }
 

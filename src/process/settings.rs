@@ -53,8 +53,11 @@ enum Nodes {
 }
 
 /// set_mempolicy(2)
-const MODE_FLAGS: [(&str, u32); 3] =
-    [("MPOL_F_NUMA_BALANCING", 1 << 13), ("MPOL_F_RELATIVE_NODES", 1 << 14), ("MPOL_F_STATIC_NODES", 1 << 15)];
+const MODE_FLAGS: [(&str, u32); 3] = [
+    ("MPOL_F_NUMA_BALANCING", 1 << 13),
+    ("MPOL_F_RELATIVE_NODES", 1 << 14),
+    ("MPOL_F_STATIC_NODES", 1 << 15),
+];
 
 /// No kernel has more NUMA nodes (CONFIG_NODES_SHIFT is at most 10).
 const MAX_NODES: u32 = 1024;
@@ -127,7 +130,8 @@ pub fn plan_scheduler(scheduler: &Scheduler, draft: &mut Draft) {
         draft.problem("process.scheduler.nice", "only SCHED_OTHER and SCHED_BATCH have a nice value");
     }
     if real_time && !(1..=99).contains(&scheduler.priority) {
-        draft.problem("process.scheduler.priority", format!("{} is not between 1 and 99", scheduler.priority));
+        draft
+            .problem("process.scheduler.priority", format!("{} is not between 1 and 99", scheduler.priority));
     } else if !real_time && scheduler.priority != 0 {
         draft.problem("process.scheduler.priority", "only SCHED_FIFO and SCHED_RR have a priority");
     }
@@ -198,7 +202,8 @@ fn plan_memory_policy(wanted: &MemoryPolicy, host: &Host, draft: &mut Draft) {
         let (major, minor) = host.kernel;
         draft.problem("linux.memoryPolicy.mode", format!("{name} needs Linux 6.9, this is {major}.{minor}"));
     }
-    let flags = bits("linux.memoryPolicy.flags", &wanted.flags, &MODE_FLAGS, "flag of a memory policy", draft);
+    let flags =
+        bits("linux.memoryPolicy.flags", &wanted.flags, &MODE_FLAGS, "flag of a memory policy", draft);
     if flags & (1 << 14 | 1 << 15) == 1 << 14 | 1 << 15 {
         let text = "MPOL_F_RELATIVE_NODES and MPOL_F_STATIC_NODES exclude each other";
         draft.problem("linux.memoryPolicy.flags", text);
@@ -290,7 +295,10 @@ mod tests {
         assert!(of("SCHED_DEADLINE", |s| s.runtime = 1).is_empty());
         assert!(of("SCHED_ISO", |_| ())[0].starts_with("process.scheduler.policy: SCHED_ISO"));
         assert_eq!(of("SCHED_FIFO", |s| s.nice = 3).len(), 2);
-        assert_eq!(of("SCHED_OTHER", |s| s.period = 3), ["process.scheduler.period: only SCHED_DEADLINE has it"]);
+        assert_eq!(
+            of("SCHED_OTHER", |s| s.period = 3),
+            ["process.scheduler.period: only SCHED_DEADLINE has it"]
+        );
         let flag = of("SCHED_IDLE", |s| s.flags = vec!["SCHED_FLAG_X".into()]);
         assert_eq!(flag, ["process.scheduler.flags[0]: \"SCHED_FLAG_X\" is no scheduling flag"]);
     }

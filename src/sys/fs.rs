@@ -364,3 +364,44 @@ pub fn futimens(fd: impl AsFd, atime: libc::timespec, mtime: libc::timespec) -> 
     // SAFETY: `times` holds the two entries that the kernel reads.
     check(unsafe { libc::futimens(fd.as_fd().as_raw_fd(), times.as_ptr()) }.into()).map(drop)
 }
+
+/// Copies bytes from one file's position to another's until some limit of the kernel's or the end, and gives how many;
+/// 0 is the end (sendfile(2)).
+pub fn send_file(from: impl AsFd, to: impl AsFd) -> Result<usize> {
+    const MOST: usize = 1 << 30;
+    let (from, to) = (from.as_fd().as_raw_fd(), to.as_fd().as_raw_fd());
+    // SAFETY: without an offset no memory is passed.
+    check(unsafe { libc::sendfile(to, from, core::ptr::null_mut(), MOST) } as libc::c_long)
+        .map(|n| n as usize)
+}
+
+/// Reads some entries of an open directory into `buffer`, for [`Names`]; 0 is the end (getdents64(2)).
+pub fn read_directory(dir: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
+    let (start, room) = (buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: `start` and `room` describe one live, writable buffer.
+    check(unsafe { libc::syscall(libc::SYS_getdents64, dir.as_fd().as_raw_fd(), start, room) })
+        .map(|n| n as usize)
+}
+
+/// The names among the entries that [`read_directory`] has read, `.` and `..` too.
+pub struct Names<'a>(&'a [u8]);
+
+impl<'a> Names<'a> {
+    /// `entries` are what was read, and no more.
+    #[must_use]
+    pub fn new(entries: &'a [u8]) -> Names<'a> {
+        Names(entries)
+    }
+}
+
+impl<'a> Iterator for Names<'a> {
+    type Item = &'a CStr;
+
+    /// `struct linux_dirent64`: inode and offset of 8 bytes each, the record's length of 2, a type, the name.
+    fn next(&mut self) -> Option<&'a CStr> {
+        let length: [u8; 2] = self.0.get(16..18)?.try_into().ok()?;
+        let (record, rest) = self.0.split_at_checked(u16::from_ne_bytes(length).into())?;
+        self.0 = rest;
+        CStr::from_bytes_until_nul(record.get(19..)?).ok()
+    }
+}

@@ -54,6 +54,9 @@ const FSMOUNT_CLOEXEC: u32 = 1;
 const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
+const FSCONFIG_CMD_RECONFIGURE: u32 = 7;
+const FSPICK_CLOEXEC: u32 = 1;
+const FSPICK_EMPTY_PATH: u32 = 8;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
 const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
 
@@ -97,6 +100,21 @@ pub fn create(context: impl AsFd, attr: u64) -> Result<OwnedFd> {
     check(unsafe { libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_CREATE, none, none, 0) })?;
     // SAFETY: no memory is passed.
     check(unsafe { libc::syscall(libc::SYS_fsmount, context, FSMOUNT_CLOEXEC, attr as u32) }).map(own)
+}
+
+/// A context in which the file system that `place` lies on is configured anew (fspick(2)).
+pub fn pick_filesystem(place: impl AsFd) -> Result<OwnedFd> {
+    let (place, flags) = (place.as_fd().as_raw_fd(), FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+    // SAFETY: the path is a constant with a NUL.
+    check(unsafe { libc::syscall(libc::SYS_fspick, place, c"".as_ptr(), flags) }).map(own)
+}
+
+/// Puts what was set in a context of [`pick_filesystem`] into force (fsconfig(2)).
+pub fn reconfigure(context: impl AsFd) -> Result<()> {
+    let (context, none) = (context.as_fd().as_raw_fd(), ptr::null::<u8>());
+    // SAFETY: this command takes neither key nor value.
+    check(unsafe { libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_RECONFIGURE, none, none, 0) })
+        .map(drop)
 }
 
 /// Attaches a detached tree on the file or directory behind `target` (move_mount(2)).
