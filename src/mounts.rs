@@ -14,7 +14,7 @@ pub mod root;
 pub mod target;
 
 use crate::host::Host;
-use crate::plan::{Attr, Draft, Idmap, Op, Opening, Param, Target};
+use crate::plan::{Attr, Draft, Op, Opening, Param, Slot, Target};
 use crate::spec::{Mount, Spec};
 use crate::sys::mount::{attr, propagation};
 use options::Options;
@@ -86,8 +86,9 @@ pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
         if options.remount {
             plan_remount(origin, &options, target, draft);
         } else if options.bind.is_some() || &*mount.kind == "bind" {
-            let idmap = idmap::plan(&origin, mount, &options, spec, draft);
-            plan_bind(origin, mount, &options, idmap, base, bundle, target, draft);
+            if let Some(slot) = plan_tree(&origin, mount, &options, &target, spec, bundle, draft) {
+                plan_attach(origin, &options, base, slot, target, draft);
+            }
         } else {
             if options.idmap.is_some() || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
                 draft.problem(format!("{origin}.options"), "only a bind mount can be id-mapped");
@@ -134,35 +135,39 @@ fn plan_remount(origin: String, options: &Options, target: Target, draft: &mut D
     draft.child(origin, Op::SetAttr { path: target.path, attr: options.attr, recursive: false });
 }
 
-/// A bind mount. Data options are for file systems; the spec's suite passes some on a bind, so they are ignored.
-fn plan_bind(
-    origin: String,
+/// The source of a bind mount, which the parent opens. Data options are for file systems; the spec's suite passes some on
+/// a bind, so they are ignored.
+fn plan_tree(
+    origin: &str,
     mount: &Mount,
     options: &Options,
-    idmap: Option<Idmap>,
-    base: u64,
+    target: &Target,
+    spec: &Spec,
     bundle: &str,
-    target: Target,
     draft: &mut Draft,
-) {
+) -> Option<Slot> {
     let asked = options.superblock.iter().filter(|word| !matches!(**word, "async" | "nomand" | "nolazytime"));
     for word in asked.chain(options.iversion.then_some(&"iversion")) {
         // mount(2), MS_BIND: they are of the file system, which the host has mounted already.
         draft.warn(format!("{origin}.options"), format!("{word:?} has no effect on a bind mount"));
     }
+    let place = format!("{origin}.source");
     if mount.source.is_empty() {
-        draft
-            .problem(format!("{origin}.source"), "missing: a bind mount needs the file or directory to bind");
-        return;
+        draft.problem(place, "missing: a bind mount needs the file or directory to bind");
+        return None;
     }
     if &*target.path.to_string_lossy() == "/proc" && !mount.source.starts_with("/proc") {
-        draft.problem(format!("{origin}.source"), "only a procfs may be mounted at /proc (CVE-2019-19921)");
-        return;
+        draft.problem(place, "only a procfs may be mounted at /proc (CVE-2019-19921)");
+        return None;
     }
-    let place = format!("{origin}.source");
+    let idmap = idmap::plan(origin, mount, options, spec, draft);
     let path = draft.c_string(place.clone(), &in_bundle(bundle, &mount.source));
     let recursive = options.bind.unwrap_or(false);
-    let slot = draft.open(place, Opening::Tree { path, recursive, idmap });
+    Some(draft.open(place, Opening::Tree { path, recursive, idmap }))
+}
+
+/// A bind mount.
+fn plan_attach(origin: String, options: &Options, base: u64, slot: Slot, target: Target, draft: &mut Draft) {
     let (mut attr, mut all) = (options.attr, options.all);
     // The tree was copied in the host's namespace, where it may be shared: without this, mounts made in the
     // container would appear on the host.

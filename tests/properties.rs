@@ -5,9 +5,10 @@
 
 mod support;
 
+use casque::sys::mount;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use support::Bundle;
 
 /// Fields of /proc/PID/stat from the third on (proc(5)).
@@ -42,7 +43,10 @@ fn the_program_has_the_policy_and_priority_of_process_scheduler() {
         (json!({"policy": "SCHED_OTHER", "nice": 7}), ["0", "0", "7"]),
         (json!({"policy": "SCHED_BATCH", "nice": -3}), ["3", "0", "-3"]),
         (json!({"policy": "SCHED_IDLE"}), ["5", "0", "0"]),
-        (json!({"policy": "SCHED_RR", "priority": 9, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}), ["2", "9", "0"]),
+        (
+            json!({"policy": "SCHED_RR", "priority": 9, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}),
+            ["2", "9", "0"],
+        ),
         (json!({"policy": "SCHED_FIFO", "priority": 99}), ["1", "99", "0"]),
         (
             json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 9_000_000, "period": 10_000_000}),
@@ -66,7 +70,10 @@ fn a_scheduler_that_makes_no_sense_is_refused_by_its_property() {
     let of = |scheduler: Value| refused(|config| config["process"]["scheduler"] = scheduler);
     let Some(error) = of(json!({"policy": "SCHED_FIFO", "priority": 100})) else { return };
     assert_eq!(error, "process.scheduler.priority: 100 is not between 1 and 99");
-    assert_eq!(of(json!({"policy": "FIFO"})).unwrap(), "process.scheduler.policy: \"FIFO\" is no scheduling policy");
+    assert_eq!(
+        of(json!({"policy": "FIFO"})).unwrap(),
+        "process.scheduler.policy: \"FIFO\" is no scheduling policy"
+    );
     // What only the kernel knows: the runtime is longer than the deadline.
     let error = of(json!({"policy": "SCHED_DEADLINE", "runtime": 9_000_000, "deadline": 2_000_000})).unwrap();
     assert!(error.starts_with("process.scheduler: set the scheduling policy 6"), "{error}");
@@ -79,7 +86,8 @@ fn the_program_has_the_io_priority_of_process_io_priority() {
     for (class, level, number) in [("RT", 0, 1), ("BE", 6, 2), ("IDLE", 0, 3)] {
         let seen = look(
             |config| {
-                config["process"]["ioPriority"] = json!({"class": format!("IOPRIO_CLASS_{class}"), "priority": level});
+                config["process"]["ioPriority"] =
+                    json!({"class": format!("IOPRIO_CLASS_{class}"), "priority": level});
             },
             |pid| nix::errno::Errno::result(unsafe_ioprio_get(pid)).unwrap(),
         );
@@ -132,7 +140,8 @@ fn the_program_has_the_memory_policy_of_linux_memory_policy() {
         let Some(seen) = seen else { return };
         assert!(seen.lines().any(|line| line.contains(expected)), "{mode}: {seen}");
     }
-    let error = refused(|config| config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "1023"}));
+    let error =
+        refused(|config| config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "1023"}));
     let error = error.unwrap();
     assert!(error.starts_with("linux.memoryPolicy: set the memory policy 0x2, nodes 1023: "), "{error}");
 }
@@ -140,7 +149,8 @@ fn the_program_has_the_memory_policy_of_linux_memory_policy() {
 /// config.md#linux-process, `execCPUAffinity`: not for the first process, but checked.
 #[test]
 fn a_list_of_cpus_for_exec_is_checked_at_create() {
-    let error = refused(|config| config["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "3-1"}));
+    let error =
+        refused(|config| config["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "3-1"}));
     let Some(error) = error else { return };
     assert!(error.starts_with("process.execCPUAffinity.final: \"3-1\" is no number or range"), "{error}");
 }
@@ -164,7 +174,7 @@ fn a_tmpfs_with_tmpcopyup_begins_with_what_it_covers_and_leaves_that_alone() {
     fs::create_dir_all(data.join("deep/er")).unwrap();
     fs::write(data.join("file"), "old\n").unwrap();
     fs::write(data.join("deep/er/file"), "deep\n").unwrap();
-    for (name, mode) in [("file", 0o4750), ("deep", 0o711), ("", 0o1770)] {
+    for (name, mode) in [("file", 0o4756), ("deep", 0o751), ("", 0o1777)] {
         std::os::unix::fs::chown(data.join(name), Some(5), Some(6)).unwrap();
         fs::set_permissions(data.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -173,7 +183,7 @@ fn a_tmpfs_with_tmpcopyup_begins_with_what_it_covers_and_leaves_that_alone() {
     std::os::unix::fs::symlink("/etc/shadow", data.join("link")).unwrap();
     nix::unistd::mkfifo(&data.join("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
     bundle.mark();
-    let expected = "old\ndeep\n/etc/shadow\n. 1770 5:6 directory\nfile 4750 5:6 regular file\ndeep 711 5:6 directory\n\
+    let expected = "old\ndeep\n/etc/shadow\n. 1777 5:6 directory\nfile 4756 5:6 regular file\ndeep 751 5:6 directory\n\
         fifo 600 0:0 fifo\n1000000000\ndeep\nfifo\nfile\nlink\nother\n";
     assert_eq!(bundle.output(), expected);
     assert_eq!(fs::read_to_string(data.join("file")).unwrap(), "old\n");
@@ -275,7 +285,13 @@ fn options_of_the_file_system_are_passed_to_it_and_warned_about_on_a_bind_mount(
 fn recursive_options_reach_the_mounts_below() {
     let script = "cat /data/sub/link 2>&1; for m in /data /data/sub; do grep \" $m \" /proc/self/mountinfo | cut -d' ' -f6; done";
     let Some(bundle) = Bundle::shell(script, |config| {
-        add_mount(config, "/data", "", "data", &["rbind", "rnosymfollow", "rnoatime", "rnoexec", "rnodev", "nosuid"]);
+        add_mount(
+            config,
+            "/data",
+            "",
+            "data",
+            &["rbind", "rnosymfollow", "rnoatime", "rnoexec", "rnodev", "nosuid"],
+        );
     }) else {
         return;
     };
@@ -283,17 +299,22 @@ fn recursive_options_reach_the_mounts_below() {
     fs::create_dir_all(data.join("sub")).unwrap();
     fs::create_dir(bundle.rootfs("data")).unwrap();
     bundle.mark();
-    let flags = nix::libc::MS_NOSUID;
-    support::mount_tmpfs(&data.join("sub"), flags);
+    let context = mount::open_filesystem(c"tmpfs").unwrap();
+    let tree = mount::create(&context, 0).unwrap();
+    mount::attach(&tree, fs::File::open(data.join("sub")).unwrap()).unwrap();
     fs::write(data.join("sub/file"), "x").unwrap();
     std::os::unix::fs::symlink("file", data.join("sub/link")).unwrap();
     let output = bundle.run().stdout;
     let lines: Vec<&str> = output.lines().collect();
-    assert!(lines[0].contains("Too many levels of symbolic links") || lines[0].contains("Symbolic link loop"), "{output}");
+    assert!(
+        lines[0].contains("Too many levels of symbolic links") || lines[0].contains("Symbolic link loop"),
+        "{output}"
+    );
     for line in &lines[1..] {
         for word in ["noatime", "noexec", "nodev", "nosymfollow"] {
             assert!(line.contains(word), "{word}: {output}");
         }
     }
-    assert_eq!(fs::metadata(&data).unwrap().uid(), 0);
+    let sub = std::ffi::CString::new(data.join("sub").to_str().unwrap()).unwrap();
+    mount::detach(&sub).unwrap();
 }

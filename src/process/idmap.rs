@@ -69,8 +69,11 @@ pub fn map_tree(
     })
 }
 
+/// A release of Linux.
+type Release = (u32, u32);
+
 /// File systems by their magic number (statfs(2)), and since when they can be id-mapped (`FS_ALLOW_IDMAP`).
-const FILE_SYSTEMS: [(u64, &str, Option<(u32, u32)>); 16] = [
+const FILE_SYSTEMS: [(u64, &str, Option<Release>); 16] = [
     (0xef53, "ext4", Some((5, 12))),
     (0x4d44, "vfat", Some((5, 12))),
     (0x5846_5342, "xfs", Some((5, 12))),
