@@ -346,8 +346,8 @@ fn every_other_mistake_names_its_place_too() {
         ("mounts[7].type: only a procfs may be mounted at /proc", |c| {
             add_mount(c, json!({"destination": "/proc", "type": "tmpfs"}));
         }),
-        ("mounts[7].options: \"tmpcopyup\" is not supported yet", |c| {
-            add_mount(c, json!({"destination": "/tmp", "type": "tmpfs", "options": ["tmpcopyup"]}));
+        ("mounts[7].options: \"tmpcopyup\" is for a tmpfs, not for ramfs", |c| {
+            add_mount(c, json!({"destination": "/tmp", "type": "ramfs", "options": ["tmpcopyup"]}));
         }),
     ];
     for (expected, edit) in cases {

@@ -31,13 +31,14 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// What the container's first process performs: each sees `plan`, `sys` and the others of this list alone.
-const CHILD: [&str; 10] = [
+const CHILD: [&str; 11] = [
     "process/child",
     "process/link",
     "process/hooks",
     "process/ready",
     "mounts/target",
     "mounts/attach",
+    "mounts/copyup",
     "mounts/node",
     "mounts/cover",
     "mounts/root",

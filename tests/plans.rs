@@ -139,6 +139,7 @@ fn side(op: &Op) -> Side {
         | Op::BindRoot(_)
         | Op::UseRoot(_)
         | Op::Mount { .. }
+        | Op::Reconfigure { .. }
         | Op::Attach { .. }
         | Op::SetAttr { .. }
         | Op::Directory(_)
@@ -152,6 +153,7 @@ fn side(op: &Op) -> Side {
         | Op::Domainname(_)
         | Op::LoopbackUp
         | Op::Rlimit { .. }
+        | Op::Set(_)
         | Op::Umask(_)
         | Op::OwnStdio(_)
         | Op::DropBounding(_)

@@ -213,7 +213,6 @@ fn plan_memory_policy(wanted: &MemoryPolicy, host: &Host, draft: &mut Draft) {
         Vec::new()
     });
     match nodes {
-        _ if draft.problems.len() != before => return,
         Nodes::None if !mask.is_empty() => {
             draft.problem("linux.memoryPolicy.nodes", format!("{name} takes no nodes"));
         }
@@ -221,6 +220,9 @@ fn plan_memory_policy(wanted: &MemoryPolicy, host: &Host, draft: &mut Draft) {
             draft.problem("linux.memoryPolicy.nodes", format!("missing: {name} needs at least one node"));
         }
         _ => {}
+    }
+    if draft.problems.len() != before {
+        return;
     }
     let policy = Setting::MemoryPolicy { mode: mode | flags, nodes: mask };
     draft.child("linux.memoryPolicy", Op::Set(policy));
