@@ -50,7 +50,7 @@ pub fn map_tree(
     namespace: BorrowedFd,
 ) -> std::result::Result<(), anyhow::Error> {
     let Err(errno) = mount::set_idmap(tree, namespace, idmap.recursive) else { return Ok(()) };
-    let kind = fs::statfs(tree).map_or(0, |facts| facts.0);
+    let kind = fs::magic(tree).unwrap_or(0);
     let mut operation = format!("map the ids of {}", path.to_string_lossy());
     let known = FILE_SYSTEMS.iter().find(|known| known.0 == kind);
     let _ = match known {
