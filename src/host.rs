@@ -3,6 +3,7 @@
 use crate::spec::Spec;
 use crate::sys::Result;
 use crate::sys::cred::{self, CapSets};
+use crate::sys::fs;
 use crate::sys::process;
 
 /// What planners need to know beside config.json.
@@ -22,6 +23,10 @@ pub struct Host {
     pub private_cgroups: bool,
     /// Whether device nodes can be made (not in a user namespace).
     pub may_mknod: bool,
+    /// Whether AppArmor is enabled; looked up where a profile is asked for.
+    pub apparmor: bool,
+    /// Whether SELinux is enabled; looked up where a label is asked for.
+    pub selinux: bool,
 }
 
 /// The oldest kernel that has what casque is built on: clone3 into a cgroup, openat2, close_range with CLOEXEC,
@@ -33,6 +38,8 @@ impl Host {
     pub fn read(spec: &Spec) -> Result<Host> {
         let has = |kind: &str| spec.linux.namespaces.iter().any(|n| &*n.kind == kind);
         let user_namespace = has("user");
+        let process = spec.process.as_ref();
+        let labelled = process.is_some_and(|process| !process.selinux_label.is_empty());
         Ok(Host {
             kernel: kernel()?,
             euid: cred::euid(),
@@ -41,6 +48,8 @@ impl Host {
             user_namespace,
             private_cgroups: has("cgroup"),
             may_mknod: !user_namespace,
+            apparmor: process.is_some_and(|process| !process.apparmor_profile.is_empty()) && apparmor(),
+            selinux: (labelled || !spec.linux.mount_label.is_empty()) && selinux(),
         })
     }
 
@@ -57,8 +66,26 @@ impl Host {
             user_namespace: has("user"),
             private_cgroups: has("cgroup"),
             may_mknod: !has("user"),
+            apparmor: false,
+            selinux: false,
         }
     }
+}
+
+/// Whether AppArmor is built in and on.
+#[must_use]
+pub fn apparmor() -> bool {
+    let file = fs::open_at(fs::cwd(), c"/sys/module/apparmor/parameters/enabled", fs::O_RDONLY, 0);
+    let mut word = [0];
+    file.and_then(|file| fs::read(&file, &mut word)).is_ok() && word == *b"Y"
+}
+
+/// Whether SELinux is on: then its own file system is there (selinux(8)).
+#[must_use]
+pub fn selinux() -> bool {
+    const SELINUX_MAGIC: u64 = 0xf97c_ff8c;
+    let dir = fs::open_at(fs::cwd(), c"/sys/fs/selinux", fs::O_PATH | fs::O_DIRECTORY, 0);
+    dir.and_then(|dir| fs::magic(&dir)).is_ok_and(|magic| magic == SELINUX_MAGIC)
 }
 
 fn kernel() -> Result<(u32, u32)> {

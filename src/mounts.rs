@@ -79,6 +79,9 @@ pub fn root_propagation(spec: &Spec, draft: &mut Draft) -> u64 {
 /// `mounts`: one step for each, in the order listed (config.md#mounts), after the sources were opened by the parent.
 pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
     let base = root_propagation(spec, draft);
+    if !spec.linux.mount_label.is_empty() && !host.selinux {
+        draft.problem("linux.mountLabel", "SELinux is not enabled on this host");
+    }
     for (index, mount) in spec.mounts.iter().enumerate() {
         let origin = format!("mounts[{index}]");
         let Some(target) = plan_target(&origin, mount, draft) else { continue };
@@ -93,7 +96,7 @@ pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
             if options.idmap.is_some() || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
                 draft.problem(format!("{origin}.options"), "only a bind mount can be id-mapped");
             }
-            plan_filesystem(origin, mount, &options, host, target, draft);
+            plan_filesystem(origin, mount, &options, spec, host, target, draft);
         }
     }
 }
@@ -188,6 +191,7 @@ fn plan_filesystem(
     origin: String,
     mount: &Mount,
     options: &Options,
+    spec: &Spec,
     host: &Host,
     target: Target,
     draft: &mut Draft,
@@ -221,8 +225,20 @@ fn plan_filesystem(
     let source = if mount.source.is_empty() { kind } else { &*mount.source };
     let source = draft.c_string(place, source);
     let fs = draft.c_string(format!("{origin}.type"), kind);
+    if let Some(label) = context(kind, options, spec) {
+        params.push(Param::Pair(c"context".into(), draft.c_string("linux.mountLabel", label)));
+    }
     let copy_up = options.copy_up;
     draft.child(origin, Op::Mount { fs, source, params, attr, target, copy_up });
+}
+
+/// `linux.mountLabel`: the SELinux context of all files of a mount, for file systems that keep no labels of their own, or
+/// label them themselves (mount(8), `context=`).
+fn context<'a>(kind: &str, options: &Options, spec: &'a Spec) -> Option<&'a str> {
+    let label = &*spec.linux.mount_label;
+    let kernels = ["proc", "sysfs", "cgroup2", "mqueue"].contains(&kind);
+    let own = options.data.iter().any(|word| word.starts_with("context="));
+    (!label.is_empty() && !kernels && !own).then_some(label)
 }
 
 /// The options that the file system itself reads (fsconfig(2)); no `kind` is one that is there already.

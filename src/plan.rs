@@ -73,6 +73,13 @@ pub enum Opening {
     HookState,
     /// An anonymous file for what hooks print, which a failed hook's error quotes.
     HookOutput,
+    /// A file of the host to which hooks' standard output or error is added.
+    HookStream {
+        /// A path of the host.
+        path: CString,
+        /// The annotation that asked for it, which tells which stream it is.
+        stream: &'static str,
+    },
 }
 
 /// An id-mapped mount (mount_setattr(2), `MOUNT_ATTR_IDMAP`).
@@ -264,6 +271,8 @@ pub enum Op {
     /// (both) Run a hook; its failure is the container's.
     Hook(Hook),
 
+    /// (child) Make the process dumpable: its own /proc/self is the user's again, after a change of user.
+    Dumpable,
     /// (child) Make the process non-dumpable: a process in a joined namespace must not ptrace it (CVE-2016-9962).
     Undumpable,
     /// (child) Join a namespace.

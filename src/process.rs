@@ -7,6 +7,7 @@ pub mod end;
 pub mod hooks;
 pub mod identity;
 pub mod idmap;
+pub mod labels;
 pub mod link;
 pub mod namespaces;
 pub mod parent;

@@ -129,7 +129,8 @@ fn side(op: &Op) -> Side {
         | Op::HookState(_)
         | Op::Save
         | Op::PidFile(_) => Side::Parent,
-        Op::Undumpable
+        Op::Dumpable
+        | Op::Undumpable
         | Op::Setns(..)
         | Op::Unshare(_)
         | Op::EnterTime(_)

@@ -89,6 +89,7 @@ impl Display for Opening {
             Opening::StateDir => f.write_str("the state directory"),
             Opening::HookState => f.write_str("a file for the state that hooks read"),
             Opening::HookOutput => f.write_str("a file for what hooks print"),
+            Opening::HookStream { path, stream } => write!(f, "{} for {stream}", text(path)),
         }
     }
 }
@@ -274,6 +275,7 @@ impl Display for Op {
             Op::PidFile(path) => write!(f, "write the process id to {}", text(path)),
             Op::Write { at, path, bytes } => write!(f, "write {:?} to {}", content(bytes), file(*at, path)),
             Op::Hook(hook) => write!(f, "run the hook {}", words(&hook.args)),
+            Op::Dumpable => f.write_str("make the process dumpable"),
             Op::Undumpable => f.write_str("make the process non-dumpable"),
             Op::Setns(slot, kind) => write!(f, "join the {} namespace of {slot}", kind.name()),
             Op::Unshare(kinds) => write!(f, "unshare namespaces: {}", Names(kinds)),
@@ -380,6 +382,7 @@ impl Op {
             Op::PidFile(_) => "pid-file",
             Op::Write { .. } => "write",
             Op::Hook(_) => "hook",
+            Op::Dumpable => "dumpable",
             Op::Undumpable => "undumpable",
             Op::Setns(..) => "setns",
             Op::Unshare(_) => "unshare",

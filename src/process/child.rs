@@ -65,6 +65,7 @@ impl<'a> Child<'a> {
             Op::Meet(meet) => self.meet(number, *meet)?,
             Op::Write { at, path, bytes } => self.write(*at, path, bytes)?,
             Op::Hook(hook) => self.hook(number, hook)?,
+            Op::Dumpable => process::prctl(libc::PR_SET_DUMPABLE, 1, 0).map(drop)?,
             Op::Undumpable => process::prctl(libc::PR_SET_DUMPABLE, 0, 0).map(drop)?,
             Op::Setns(slot, kind) => process::setns(self.slot(*slot)?, kind.flag())?,
             Op::Unshare(kinds) => process::unshare(kinds.iter().fold(0, |flags, kind| flags | kind.flag()))?,
@@ -284,13 +285,7 @@ fn become_user(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
         cred::set_groups(groups)?;
     }
     cred::set_gid(gid)?;
-    cred::set_uid(uid)?;
-    if groups.is_none() {
-        // The root of a fresh user namespace: alone there, and in need of its own /proc/self, which a change of user
-        // makes the host root's (proc(5), "dumpable").
-        process::prctl(libc::PR_SET_DUMPABLE, 1, 0)?;
-    }
-    Ok(())
+    cred::set_uid(uid)
 }
 
 fn set_capabilities(sets: CapSets, ambient: u64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
 
 use super::namespaces::{self, Wanted};
-use super::{hooks, identity, settings};
+use super::{hooks, identity, labels, settings};
 use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices};
 use crate::host::Host;
@@ -57,7 +57,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     draft.clone = wanted.by_clone();
     plan_hook_state(spec, &mut draft);
     namespaces::plan(spec, host, &wanted, proc, &mut draft);
-    plan_session(request, &mut draft);
+    plan_session(request, process, proc, &mut draft);
     plan_root(request, spec, own_mounts, &mut draft);
     mounts::plan(spec, host, &request.bundle, &mut draft);
     mounts::devices::plan(spec, host, &mut draft);
@@ -71,11 +71,12 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     mounts::plan_covers(spec, &mut draft);
     identity::plan_limits(process, proc, &mut draft);
     settings::plan(spec, host, &mut draft);
+    labels::plan(process, host, proc, &mut draft);
     if wanted.is_new(Namespace::User) {
         // Not before: as root of its namespace only, the child may write its own /proc/self while dumpable.
         draft.child("runtime", Op::Undumpable);
     }
-    identity::plan_identity(process, host, filter.is_some(), &mut draft);
+    identity::plan_identity(spec, process, host, filter.is_some(), &mut draft);
     identity::plan_find(process, &mut draft);
     plan_ready(request, spec, state_dir, &mut draft);
     hooks::plan("startContainer", &spec.hooks.start_container, Draft::child, &mut draft);
@@ -101,7 +102,6 @@ fn check(spec: &Spec, draft: &mut Draft) {
     for (name, asked) in [
         ("linux.netDevices", !spec.linux.net_devices.is_empty()),
         ("linux.intelRdt", spec.linux.intel_rdt.is_some()),
-        ("linux.mountLabel", !spec.linux.mount_label.is_empty()),
     ] {
         if asked {
             draft.problem(name, "is not supported yet");
@@ -120,11 +120,7 @@ fn check_process(process: &Process, draft: &mut Draft) {
     if process.args.is_empty() {
         draft.problem("process.args", "missing: there is nothing to execute");
     }
-    for (name, asked) in [
-        ("process.terminal", process.terminal),
-        ("process.apparmorProfile", !process.apparmor_profile.is_empty()),
-        ("process.selinuxLabel", !process.selinux_label.is_empty()),
-    ] {
+    for (name, asked) in [("process.terminal", process.terminal)] {
         if asked {
             draft.problem(name, "is not supported yet");
         }
@@ -153,16 +149,25 @@ fn plan_hook_state(spec: &Spec, draft: &mut Draft) {
     if lists.iter().any(|list| !list.is_empty()) {
         draft.open("hooks", Opening::HookState);
         draft.open("hooks", Opening::HookOutput);
+        for stream in hooks::STREAMS {
+            if let Some(path) = spec.annotations.get(&stream.into()) {
+                let origin = format!("annotations[\"{stream}\"]");
+                let path = draft.c_string(origin.clone(), path);
+                draft.open(origin, Opening::HookStream { path, stream });
+            }
+        }
         draft.parent("hooks", Op::HookState("creating"));
     }
 }
 
 /// A session and a session keyring of its own, so that nothing of the caller's is shared.
-fn plan_session(request: &Request, draft: &mut Draft) {
+fn plan_session(request: &Request, process: &Process, proc: Slot, draft: &mut Draft) {
     draft.child("runtime", Op::Setsid);
     if !request.no_new_keyring {
         let name = draft.c_string("ID", &format!("_ses.{}", request.id));
+        labels::plan_key_label(process, true, proc, draft);
         draft.child("--no-new-keyring", Op::Keyring(name));
+        labels::plan_key_label(process, false, proc, draft);
     }
 }
 

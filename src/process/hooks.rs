@@ -14,6 +14,14 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// engine's, whose environment may hold secrets.
 const DEFAULT_ENV: &std::ffi::CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The annotations, crun's, that name files to which the standard output and the standard error of hooks are added.
+pub const STREAMS: [&str; 2] = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"];
+
+/// Opens the file of one of [`STREAMS`].
+pub fn open_stream(path: &std::ffi::CStr) -> Result<std::os::fd::OwnedFd> {
+    fs::open_at(fs::cwd(), path, fs::O_WRONLY | fs::O_CREAT | libc::O_APPEND, 0o600)
+}
+
 /// Reads one kind of hooks, checked; `name` is the property below `hooks`.
 pub fn read(name: &str, hooks: &[spec::Hook], draft: &mut Draft) -> Vec<(String, crate::plan::Hook)> {
     let mut list = Vec::new();
@@ -59,8 +67,12 @@ pub fn plan(name: &str, hooks: &[spec::Hook], add: fn(&mut Draft, String, Op), d
 pub struct Files<'a> {
     /// Becomes its standard input, from the first byte.
     pub state: BorrowedFd<'a>,
-    /// Becomes its standard output and error.
+    /// What it prints if the streams are not directed elsewhere; a failed hook's error quotes the end.
     pub output: BorrowedFd<'a>,
+    /// Becomes its standard output.
+    pub stdout: BorrowedFd<'a>,
+    /// Becomes its standard error.
+    pub stderr: BorrowedFd<'a>,
 }
 
 /// Why a hook counts as failed.
@@ -109,8 +121,8 @@ pub fn run(
 
 fn become_hook(files: Files) -> Result<()> {
     process::dup_to(files.state, 0)?;
-    process::dup_to(files.output, 1)?;
-    process::dup_to(files.output, 2)?;
+    process::dup_to(files.stdout, 1)?;
+    process::dup_to(files.stderr, 2)?;
     process::cloexec_from(3)?;
     fs::umask(0o022);
     Ok(())

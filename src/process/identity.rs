@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::plan::{At, Draft, Op, Slot};
-use crate::spec::{Process, Text};
+use crate::spec::{Process, Spec, Text};
 use std::ffi::CString;
 use std::str::FromStr;
 
@@ -25,6 +25,9 @@ const RLIMITS: [(&str, u32); 16] = [
     ("RLIMIT_RTPRIO", 14),
     ("RLIMIT_RTTIME", 15),
 ];
+
+/// The annotation that leaves the supplementary groups as they are.
+const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 
 /// Where a program is looked for if the environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -66,7 +69,7 @@ pub fn plan_limits(process: &Process, proc: Slot, draft: &mut Draft) {
 
 /// The change of identity, in the only order that works: the bounding set and groups need capabilities that are
 /// given up last; the working directory and the program are looked up as the user.
-pub fn plan_identity(process: &Process, host: &Host, filtered: bool, draft: &mut Draft) {
+pub fn plan_identity(spec: &Spec, process: &Process, host: &Host, filtered: bool, draft: &mut Draft) {
     let sets = Sets::read(process, host, draft);
     if process.no_new_privileges {
         draft.child("process.noNewPrivileges", Op::NoNewPrivileges);
@@ -76,7 +79,10 @@ pub fn plan_identity(process: &Process, host: &Host, filtered: bool, draft: &mut
         draft.child("process.capabilities.bounding", Op::DropBounding(all & !sets.bounding));
     }
     let user = &process.user;
-    let groups = Some(user.additional_gids.clone());
+    // crun's: the caller's groups stay, for files that they alone give access to (`podman run --group-add keep-groups`).
+    let keep =
+        spec.annotations.get(&KEEP_GROUPS.into()).is_some_and(|value| matches!(&**value, "1" | "true"));
+    let groups = (!keep).then(|| user.additional_gids.clone());
     draft.child("process.user", Op::Become { uid: user.uid, gid: user.gid, groups });
     let umask = user.umask.unwrap_or(0o022);
     if umask > 0o7777 {

@@ -184,6 +184,9 @@ fn plan_user(spec: &Spec, host: &Host, draft: &mut Draft) {
     }
     draft.meet(Meet::Mapped);
     draft.child("linux.uidMappings", Op::Become { uid: 0, gid: 0, groups: None });
+    // It is alone in its namespace, and in need of its own /proc/self, which a change of user makes the host root's
+    // (proc(5), "dumpable").
+    draft.child("linux.uidMappings", Op::Dumpable);
 }
 
 /// time_namespaces(7): offsets, then entering through /proc/self/ns/time_for_children.

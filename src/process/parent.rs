@@ -186,6 +186,7 @@ impl<'a> Parent<'a> {
             Opening::StateDir => self.dir.as_ref().ok_or(Errno::ENOENT)?.for_child(),
             Opening::HookState => fs::memfd(c"state", 0),
             Opening::HookOutput => fs::memfd(c"output", 0),
+            Opening::HookStream { path, .. } => hooks::open_stream(path),
         };
         let fd = fd.map_err(|errno| self.at(step, errno))?;
         if let Opening::Tree { path, idmap: Some(idmap), .. } = opening {

@@ -2,7 +2,7 @@
 //!
 //! Made by the parent just before the clone; the child finds all here and makes nothing.
 
-use super::hooks::Files;
+use super::hooks::{Files, STREAMS};
 use crate::plan::{Op, Opening, Plan, Step};
 use crate::sys::process::Vector;
 use crate::sys::{Errno, Result};
@@ -56,5 +56,10 @@ pub fn slot<'a>(plan: &Plan, slots: &'a [Option<OwnedFd>], what: &Opening) -> Re
 pub fn hook_files<'a>(plan: &Plan, slots: &'a [Option<OwnedFd>]) -> Result<Files<'a>> {
     let state = slot(plan, slots, &Opening::HookState)?;
     let output = slot(plan, slots, &Opening::HookOutput)?;
-    Ok(Files { state, output })
+    let [stdout, stderr] = STREAMS.map(|name| {
+        let is = |opening: &Opening| matches!(opening, Opening::HookStream { stream, .. } if *stream == name);
+        let file = plan.slots.iter().position(is).and_then(|index| slots.get(index)?.as_ref());
+        file.map_or(output, AsFd::as_fd)
+    });
+    Ok(Files { state, output, stdout, stderr })
 }

@@ -1,6 +1,6 @@
 //! `start`: lets the created process go on to its program, and learns whether it got there. Run by the command.
 
-use super::hooks::{self, Files};
+use super::hooks::{self, Files, STREAMS};
 use super::link;
 use super::parent::{exec_text, hook_fault, write_hook_state};
 use super::ready::Vectors;
@@ -11,6 +11,7 @@ use crate::state::{Container, Dir, State};
 use crate::sys::{Errno, fs, process};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Starts a created container; `dir` is locked. Comes back when the program was executed, or with the reason why not.
@@ -109,7 +110,16 @@ pub fn run_hooks(
     let state = fs::memfd(c"state", 0).at("hooks", "make a file for the state")?;
     let output = fs::memfd(c"output", 0).at("hooks", "make a file for what hooks print")?;
     write_hook_state(state.as_fd(), container, pid, status).at("hooks", "write the state")?;
-    let files = Files { state: state.as_fd(), output: output.as_fd() };
+    let mut streams = [None, None];
+    for (stream, name) in streams.iter_mut().zip(STREAMS) {
+        if let Some(path) = container.annotations.get(name) {
+            let origin = format!("annotations[\"{name}\"]");
+            *stream =
+                Some(hooks::open_stream(&CString::new(path.as_str())?).at(origin, format!("open {path}"))?);
+        }
+    }
+    let [stdout, stderr] = streams.each_ref().map(|file| file.as_ref().unwrap_or(&output).as_fd());
+    let files = Files { state: state.as_fd(), output: output.as_fd(), stdout, stderr };
     let mut first = Ok(());
     for (number, step) in steps.iter().enumerate() {
         let Op::Hook(hook) = &step.op else { continue };
