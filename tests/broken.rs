@@ -257,7 +257,8 @@ fn every_other_mistake_names_its_place_too() {
         }),
         ("process.oomScoreAdj: 1001 is not between", |c| c["process"]["oomScoreAdj"] = json!(1001)),
         ("process.user.umask: 200000 is no mode", |c| c["process"]["user"]["umask"] = json!(0o200_000)),
-        ("process.apparmorProfile: is not supported yet", |c| c["process"]["apparmorProfile"] = json!("x")),
+        ("process.selinuxLabel: SELinux is not enabled", |c| c["process"]["selinuxLabel"] = json!("x")),
+        ("linux.mountLabel: SELinux is not enabled", |c| c["linux"]["mountLabel"] = json!("x")),
         ("linux.sysctl[\"kernel.panic\"]: would change the host", |c| {
             c["linux"]["sysctl"] = json!({"kernel.panic": "1"});
         }),
