@@ -254,6 +254,13 @@ pub enum Op {
     Clone(Clone),
     /// (parent) Give hooks that the child runs, and later ones of the parent, a state with this status.
     HookState(&'static str),
+    /// (parent) Move an interface of the caller's network namespace to the child's.
+    NetDevice {
+        /// Its name.
+        name: CString,
+        /// Its new name, or a template with `%d`.
+        to: CString,
+    },
     /// (parent) Write state.json: from here on the container is `created`.
     Save,
     /// (parent) Write the child's process id to this file.

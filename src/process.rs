@@ -10,6 +10,7 @@ pub mod idmap;
 pub mod labels;
 pub mod link;
 pub mod namespaces;
+pub mod netdev;
 pub mod parent;
 pub mod ready;
 pub mod seal;

@@ -127,6 +127,7 @@ fn side(op: &Op) -> Side {
         | Op::Open(_)
         | Op::Clone(_)
         | Op::HookState(_)
+        | Op::NetDevice { .. }
         | Op::Save
         | Op::PidFile(_) => Side::Parent,
         Op::Dumpable

@@ -271,6 +271,9 @@ impl Display for Op {
             Op::Open(slot) => write!(f, "open {slot}"),
             Op::Clone(how) => clone(f, how),
             Op::HookState(status) => write!(f, "tell hooks the state: {status}"),
+            Op::NetDevice { name, to } => {
+                write!(f, "move the interface {} to the container as {}", text(name), text(to))
+            }
             Op::Save => f.write_str("save the state: created"),
             Op::PidFile(path) => write!(f, "write the process id to {}", text(path)),
             Op::Write { at, path, bytes } => write!(f, "write {:?} to {}", content(bytes), file(*at, path)),
@@ -378,6 +381,7 @@ impl Op {
             Op::Open(_) => "open",
             Op::Clone(_) => "clone",
             Op::HookState(_) => "hook-state",
+            Op::NetDevice { .. } => "net-device",
             Op::Save => "save",
             Op::PidFile(_) => "pid-file",
             Op::Write { .. } => "write",

@@ -128,6 +128,7 @@ impl<'a> Child<'a> {
             | Op::Open(_)
             | Op::Clone(_)
             | Op::HookState(_)
+            | Op::NetDevice { .. }
             | Op::Save
             | Op::PidFile(_) => return Err(Errno::ENOSYS.into()),
         }

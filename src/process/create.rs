@@ -1,7 +1,7 @@
 //! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
 
 use super::namespaces::{self, Wanted};
-use super::{hooks, identity, labels, settings};
+use super::{hooks, identity, labels, netdev, settings};
 use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices};
 use crate::host::Host;
@@ -62,7 +62,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     mounts::plan(spec, host, &request.bundle, &mut draft);
     mounts::devices::plan(spec, host, &mut draft);
     plan_cwd(process, &mut draft);
-    plan_runtime_hooks(spec, &mut draft);
+    plan_runtime_hooks(spec, &wanted, &mut draft);
     hooks::plan("createContainer", &spec.hooks.create_container, Draft::child, &mut draft);
     plan_enter(request, spec, own_mounts, &mut draft);
     plan_sysctl(spec, &wanted, proc, &mut draft);
@@ -99,10 +99,7 @@ fn check(spec: &Spec, draft: &mut Draft) {
     if spec.root.as_ref().is_none_or(|root| root.path.is_empty()) {
         draft.problem("root.path", "missing");
     }
-    for (name, asked) in [
-        ("linux.netDevices", !spec.linux.net_devices.is_empty()),
-        ("linux.intelRdt", spec.linux.intel_rdt.is_some()),
-    ] {
+    for (name, asked) in [("linux.intelRdt", spec.linux.intel_rdt.is_some())] {
         if asked {
             draft.problem(name, "is not supported yet");
         }
@@ -199,14 +196,16 @@ fn plan_cwd(process: &Process, draft: &mut Draft) {
     }
 }
 
-/// prestart and createRuntime: by the parent, after the namespaces and mounts are made, before pivot_root
+/// netDevices, prestart and createRuntime: by the parent, after the namespaces and mounts are made, before pivot_root
 /// (config.md#createruntime-hooks). The child waits, also for the state that its own createContainer hooks read.
-fn plan_runtime_hooks(spec: &Spec, draft: &mut Draft) {
+fn plan_runtime_hooks(spec: &Spec, wanted: &Wanted, draft: &mut Draft) {
     let hooks = &spec.hooks;
-    if hooks.prestart.is_empty() && hooks.create_runtime.is_empty() && hooks.create_container.is_empty() {
+    let lists = [&hooks.prestart, &hooks.create_runtime, &hooks.create_container];
+    if lists.iter().all(|list| list.is_empty()) && spec.linux.net_devices.is_empty() {
         return;
     }
     draft.meet(Meet::Hooks);
+    netdev::plan(spec, wanted, draft);
     hooks::plan("prestart", &hooks.prestart, Draft::parent, draft);
     hooks::plan("createRuntime", &hooks.create_runtime, Draft::parent, draft);
     draft.meet(Meet::Run);

@@ -6,6 +6,7 @@ use super::create::Request;
 use super::hooks::{self, Failure};
 use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
+use super::netdev;
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
@@ -135,6 +136,7 @@ impl<'a> Parent<'a> {
             Op::HookState(status) => self.tell_hooks(status).map_err(|errno| self.at(step, errno))?,
             Op::Hook(hook) => self.hook(number, step, hook)?,
             Op::Write { at, path, bytes } => self.write(step, *at, path, bytes)?,
+            Op::NetDevice { name, to } => self.give_interface(step, name, to)?,
             Op::Save => self.save()?,
             Op::PidFile(path) => self.write_pid_file(path).map_err(|errno| self.at(step, errno))?,
             // The child's own; a test walks all plans to see that none of them stands here.
@@ -309,6 +311,13 @@ impl<'a> Parent<'a> {
             self.process = Some(fs::open_in(proc, &name, flags, 0, Resolve::Strict)?);
         }
         self.process.as_ref().ok_or(Errno::ESRCH)
+    }
+
+    fn give_interface(&mut self, step: &Step, name: &CStr, to: &CStr) -> Result<()> {
+        // The last name is a magic link, which only a plain open follows; the procfs is the host's.
+        let open = |dir: &OwnedFd| fs::open_at(dir, c"ns/net", fs::O_RDONLY, 0);
+        let target = self.process_dir().and_then(open).map_err(|errno| self.at(step, errno))?;
+        Ok(netdev::give(&step.origin, &target, name, to)?)
     }
 
     fn tell_hooks(&self, status: &'static str) -> crate::sys::Result<()> {

@@ -1,11 +1,21 @@
 //! Network interfaces of the caller's network namespace (netdevice(7)).
 //!
-//! Runs in the child; must not allocate.
+//! Runs on both sides of the clone; must not allocate.
 
 use super::fs::own;
 use super::{Result, check};
 use core::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// `IFF_UP` of netdevice(7), as rtnetlink(7) takes it.
+pub const UP: u32 = libc::IFF_UP as u32;
+
+/// A socket by which the interfaces of the caller's network namespace are asked and changed (rtnetlink(7)).
+pub fn route_socket() -> Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) }.into()).map(own)
+}
 
 /// Brings up the loopback interface (netdevice(7), SIOCSIFFLAGS); the kernel then gives it 127.0.0.1 and ::1.
 pub fn loopback_up() -> Result<()> {
