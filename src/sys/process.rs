@@ -220,9 +220,11 @@ pub fn keep_only<const N: usize>(first: i32, fds: [Option<BorrowedFd>; N]) -> Re
     let mut away = [-1; N];
     for (away, fd) in away.iter_mut().zip(fds) {
         if let Some(fd) = fd {
+            let (fd, command) = (fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC);
+            // By number: musl's own fcntl makes two calls of this one.
             // SAFETY: a free number is asked for, so nothing is closed.
-            let dup = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, first + count) };
-            *away = check(dup.into())? as i32;
+            let dup = unsafe { libc::syscall(libc::SYS_fcntl, fd, command, first + count) };
+            *away = check(dup)? as i32;
         }
     }
     let mut kept = [const { None }; N];
