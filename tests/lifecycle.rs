@@ -337,7 +337,7 @@ fn run_prints_what_the_program_prints() {
 #[test]
 fn run_hands_on_signals_and_ends_with_128_and_the_signals_number() {
     let Some(bundle) =
-        Bundle::shell("trap 'echo int' INT; echo ready; sleep 1000 & wait; kill -9 -1; wait", |_| {})
+        Bundle::shell("trap 'echo usr1' USR1; echo ready; sleep 1000 & wait; kill -9 -1; wait", |_| {})
     else {
         return;
     };
@@ -350,9 +350,9 @@ fn run_hands_on_signals_and_ends_with_128_and_the_signals_number() {
     until("the program has begun, and run waits for it", || {
         bundle.printed().contains("ready") && blocks_signals()
     });
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGUSR1).unwrap();
     let done = bundle.ended(child);
-    assert_eq!((done.code, done.stdout.as_str()), (0, "ready\nint\n"), "{done:?}");
+    assert_eq!((done.code, done.stdout.as_str()), (0, "ready\nusr1\n"), "{done:?}");
     bundle.leftovers();
 
     let Some(bundle) = Bundle::new(|_| {}) else { return };

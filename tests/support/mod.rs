@@ -17,6 +17,7 @@ use casque::sys::{fs as sys_fs, process as sys_process};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::fs;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -459,6 +460,14 @@ impl Drop for Bundle {
         let mut delete = Command::new(CASQUE);
         delete.arg("--root").arg(&self.root).args(["delete", "--force", &self.id]);
         let _ = delete.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        // What a failed test has mounted.
+        let home = self.home.to_str().unwrap();
+        for line in mounts().iter().rev() {
+            let place = line.split(' ').nth(2).unwrap_or_default();
+            if place.starts_with(home) {
+                let _ = mount::detach(&CString::new(place).unwrap());
+            }
+        }
         let _ = fs::remove_dir_all(&self.home);
     }
 }
