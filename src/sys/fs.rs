@@ -260,6 +260,15 @@ pub fn write_all_at(fd: impl AsFd, mut bytes: &[u8], mut offset: i64) -> Result<
     Ok(())
 }
 
+/// Has reads and writes of an open file say EAGAIN where they would wait; for all who share it (fcntl(2), O_NONBLOCK).
+pub fn set_nonblocking(fd: impl AsFd) -> Result<()> {
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: no memory is passed.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) }.into())?;
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags as i32 | libc::O_NONBLOCK) }.into()).map(drop)
+}
+
 /// Cuts or extends a file to `length` bytes (ftruncate(2)).
 pub fn truncate(fd: impl AsFd, length: i64) -> Result<()> {
     // SAFETY: no memory is passed.

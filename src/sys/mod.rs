@@ -23,6 +23,7 @@ pub mod process;
 pub mod sched;
 pub mod socket;
 pub mod start;
+pub mod tty;
 
 pub use nix::errno::Errno;
 

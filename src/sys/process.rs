@@ -277,6 +277,21 @@ pub fn namespace_kind(namespace: impl AsFd) -> Result<i32> {
         .map(|kind| kind as i32)
 }
 
+/// Binds this process to the processors whose bits are set, the first word's lowest bit being processor 0
+/// (sched_setaffinity(2)). EINVAL: none of them is there, or the cpuset allows none.
+pub fn set_affinity(mask: &[u64]) -> Result<()> {
+    let (length, start) = (size_of_val(mask), mask.as_ptr());
+    // SAFETY: pointer and length describe one live slice that the kernel only reads.
+    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, length, start) }).map(drop)
+}
+
+/// The caller's process id (getpid(2)).
+#[must_use]
+pub fn own_pid() -> i32 {
+    // SAFETY: no memory is passed; the call cannot fail.
+    unsafe { libc::getpid() }
+}
+
 /// Whether a descriptor of this number is open (fcntl(2), F_GETFD).
 #[must_use]
 pub fn is_open(number: u32) -> bool {
