@@ -8,11 +8,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Every command and what it is for.
-pub const COMMANDS: [(&str, &str); 16] = [
+pub const COMMANDS: [(&str, &str); 17] = [
     ("check", "Report all problems of a bundle, without running it"),
     ("create", "Create a container, which waits for start"),
     ("delete", "Delete a stopped container"),
     ("events", "Print a container's statistics and lacks of memory as they come"),
+    ("exec", "Run a program in a running container"),
     ("features", "Print what this runtime knows, as JSON"),
     ("kill", "Send a signal to a container"),
     ("list", "List the containers"),
@@ -82,21 +83,62 @@ fn format() -> Arg {
 fn create_args(command: Command) -> Command {
     command
         .arg(bundle())
-        .arg(path("console-socket", "PATH", "A socket that the terminal is sent to"))
-        .arg(path("pidfd-socket", "PATH", "A socket that a pidfd of the process is sent to"))
-        .arg(path("pid-file", "FILE", "Write the process id to this file"))
+        .args(sockets())
         .arg(flag("no-pivot", "chroot instead of pivot_root, for a root on a ramdisk"))
         .arg(flag("no-new-keyring", "Keep the caller's session keyring"))
         .arg(flag("no-subreaper", "Do not become the reaper of the container's orphans"))
-        .arg(
-            Arg::new("preserve-fds")
-                .long("preserve-fds")
-                .value_name("N")
-                .value_parser(value_parser!(u32).range(0..1024))
-                .default_value("0")
-                .help("Pass descriptors 3 to 2+N on to the program"),
-        )
+        .arg(preserve_fds())
         .arg(id())
+}
+
+/// Where the process, its pidfd and its terminal are told.
+fn sockets() -> [Arg; 3] {
+    [
+        path("console-socket", "PATH", "A socket that the terminal is sent to"),
+        path("pidfd-socket", "PATH", "A socket that a pidfd of the process is sent to"),
+        path("pid-file", "FILE", "Write the process id to this file"),
+    ]
+}
+
+fn preserve_fds() -> Arg {
+    Arg::new("preserve-fds")
+        .long("preserve-fds")
+        .value_name("N")
+        .value_parser(value_parser!(u32).range(0..1024))
+        .default_value("0")
+        .help("Pass descriptors 3 to 2+N on to the program")
+}
+
+/// Everything behind the container's ID is the program's.
+fn exec_args(command: Command) -> Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let many = |name, value, help| text(name, value, help).action(ArgAction::Append);
+    command
+        .arg(path("process", "FILE", "Take the process from this file").short('p'))
+        .args(sockets())
+        .arg(text("cwd", "DIR", "The program's working directory"))
+        .arg(many("env", "NAME=VALUE", "Add a variable to the environment").short('e'))
+        .arg(flag("tty", "Give the program a terminal").short('t'))
+        .arg(text("user", "UID[:GID]", "The program's user, by number").short('u'))
+        .arg(many("additional-gids", "GID", "Add a supplementary group").short('g').value_delimiter(','))
+        .arg(flag("detach", "Do not wait for the program's end").short('d'))
+        .arg(text("process-label", "LABEL", "The SELinux label"))
+        .arg(text("apparmor", "PROFILE", "The AppArmor profile"))
+        .arg(flag("no-new-privs", "Let nothing raise the program's privileges"))
+        .arg(many("cap", "CAPABILITY", "Add a capability").short('c').value_delimiter(','))
+        .arg(preserve_fds())
+        .arg(many("cgroup", "[CONTROLLER:]PATH", "Run it in this cgroup, below the container's"))
+        .arg(flag("ignore-paused", "Run it in a paused container too: it begins when that is resumed"))
+        .arg(
+            Arg::new("ID")
+                .required(true)
+                .num_args(1..)
+                .trailing_var_arg(true)
+                .value_names(["ID", "COMMAND"])
+                .help("The container's name, then the program and its arguments"),
+        )
 }
 
 /// One command with its arguments.
@@ -119,6 +161,7 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
                     .help("How often statistics are printed"),
             )
             .arg(id()),
+        "exec" => exec_args(command),
         "features" => command,
         "kill" => command
             .arg(flag("all", "Signal every process of the container").short('a'))
@@ -225,6 +268,9 @@ mod tests {
             "casque --root /r --debug --log /l --log-format json create --bundle /b --pid-file /p --no-pivot \
              --no-new-keyring --detach --preserve-fds 2 id",
             "casque --root=/r create --bundle /b --pid-file /p -no-subreaper id",
+            "casque exec --process /f --console-socket /s --pidfd-socket /s --detach --pid-file /p id",
+            "casque exec -d --tty --pid-file=/p id ls -l --tty",
+            "casque exec --pid-file /p --process /f --detach --preserve-fds 1 id",
             "casque kill --all id 9",
             "casque kill id",
             "casque delete --force id",
@@ -235,6 +281,16 @@ mod tests {
             let words = line.split_whitespace().map(OsString::from).collect();
             assert!(parse(words).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_stands_behind_the_id_of_exec_is_the_programs() {
+        let matches = parsed("casque exec -e A=1 -u 1:2 -g 3,4 id sh -c x --user 7 --");
+        let exec = matches.subcommand().unwrap().1;
+        let words: Vec<_> = exec.get_many::<String>("ID").unwrap().map(String::as_str).collect();
+        assert_eq!(words, ["id", "sh", "-c", "x", "--user", "7", "--"]);
+        assert_eq!(exec.get_one::<String>("user").unwrap(), "1:2");
+        assert_eq!(exec.get_many::<String>("additional-gids").unwrap().collect::<Vec<_>>(), ["3", "4"]);
     }
 
     #[test]

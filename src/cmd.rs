@@ -4,6 +4,7 @@ mod check;
 mod create;
 mod delete;
 mod events;
+mod exec;
 mod features;
 mod kill;
 mod list;
@@ -22,9 +23,9 @@ use crate::host::{Host, KERNEL_FLOOR};
 use crate::log::{Format, Log};
 use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
-use crate::process::end;
-use crate::process::parent::{self, Created, Job};
+use crate::process::parent::{self, Created, Job, New};
 use crate::process::seal::seal;
+use crate::process::{console, end, home, identity};
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container};
 use crate::sys::{Errno, fs, process};
@@ -93,6 +94,7 @@ fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
         Some(("create", args)) => create::main(&globals, args),
         Some(("delete", args)) => delete::main(&globals, args),
         Some(("events", args)) => events::main(&globals, args),
+        Some(("exec", args)) => exec::main(&globals, args),
         Some(("features", _)) => features::main(),
         Some(("kill", args)) => kill::main(&globals, args),
         Some(("list", args)) => list::main(&globals, args),
@@ -183,6 +185,17 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("{}: no working directory", path.display()))
 }
 
+/// `--pid-file`, `--console-socket` and `--pidfd-socket`, absolute.
+fn socket_paths(args: &ArgMatches) -> Result<[Option<CString>; 3]> {
+    let mut paths = [None, None, None];
+    for (path, option) in paths.iter_mut().zip(["pid-file", "console-socket", "pidfd-socket"]) {
+        if let Some(given) = args.try_get_one::<PathBuf>(option).ok().flatten() {
+            *path = Some(CString::new(absolute(given)?.as_os_str().as_bytes())?);
+        }
+    }
+    Ok(paths)
+}
+
 fn utf8(path: PathBuf, option: &str) -> Result<String> {
     path.into_os_string().into_string().map_err(|path| anyhow!("{option}: {path:?} is not UTF-8"))
 }
@@ -194,15 +207,10 @@ impl Bundle {
         let dir = absolute(&dir)?;
         let file = dir.join("config.json");
         let config = read_file(&file).at("--bundle", format!("read {}", file.display()))?;
-        for option in ["console-socket", "pidfd-socket"] {
-            if args.try_get_one::<PathBuf>(option).ok().flatten().is_some() {
-                bail!("--{option}: is not supported yet");
-            }
-        }
-        let option = |name| args.try_get_one::<PathBuf>(name).ok().flatten();
         let set = |name| args.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
-        let pid_file = option("pid-file").map(|path| absolute(path)).transpose()?;
-        let pid_file = pid_file.map(|path| CString::new(path.as_os_str().as_bytes())).transpose()?;
+        let [pid_file, console_socket, pidfd_socket] = socket_paths(args)?;
+        // `plan` and `check` do not mind which of the two ways a terminal goes.
+        let detach = if start { set("detach") } else { console_socket.is_some() };
         let request = Request {
             id: args.try_get_one::<String>("ID").ok().flatten().cloned().unwrap_or_default(),
             bundle: utf8(dir, "--bundle")?,
@@ -211,6 +219,9 @@ impl Bundle {
             no_new_keyring: set("no-new-keyring"),
             preserve_fds: args.try_get_one::<u32>("preserve-fds").ok().flatten().copied().unwrap_or(0),
             start,
+            terminal: console::Wanted { socket: console_socket, detach, size: None },
+            pidfd_socket,
+            home: None,
             cgroup: None,
         };
         Ok(Bundle { config, request, cgroups: None })
@@ -236,6 +247,20 @@ impl Bundle {
         self.request.cgroup = Some((path, mount.controllers_beside(&hierarchies).at("linux.resources", "")?));
         self.cgroups = Some(mount);
         Ok(())
+    }
+
+    /// Looks up what the configuration leaves to the caller's terminal and to the root file system.
+    fn fill_in(&mut self, spec: &Spec) {
+        let Some(process) = &spec.process else { return };
+        let terminal = &mut self.request.terminal;
+        if process.terminal && !terminal.detach {
+            terminal.size = console::callers_size();
+        }
+        if identity::needs_home(process) {
+            let root = spec.root.as_ref().map_or("", |root| &*root.path);
+            let path = CString::new(crate::mounts::in_bundle(&self.request.bundle, root));
+            self.request.home = Some(home::below(&path.unwrap_or_default(), process.user.uid));
+        }
     }
 
     /// The plan as a draft, with all problems in it.
@@ -265,6 +290,7 @@ impl Bundle {
                     path: path.clone(),
                 }
             }),
+            no_new_keyring: self.request.no_new_keyring,
             own_pids: spec.linux.namespaces.iter().any(|n| &*n.kind == "pid" && n.path.is_empty()),
         }
     }
@@ -299,22 +325,22 @@ fn make<T>(
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
     bundle.find_cgroup(&spec)?;
+    // `create` does not stay to copy a terminal.
+    bundle.request.terminal.detach |= !start;
+    bundle.fill_in(&spec);
     let draft = bundle.draft(&spec)?;
     refuse(&draft)?;
     let warnings: Vec<String> = draft.warnings.iter().map(|w| format!("{}: {}", w.origin, w.text)).collect();
     let plan: Plan = draft.finish();
     let container = bundle.container(&spec);
-    let cgroups =
-        bundle.cgroups.as_ref().zip(bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers));
-    let job = Job {
-        request: &bundle.request,
-        plan: &plan,
+    let new = New {
         root: &globals.root,
-        container: &container,
         config: &config,
-        cgroups,
+        controllers: bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers),
+        waits: !start,
     };
-    let created = parent::perform(&job)?;
+    let job = Job { plan: &plan, container: &container, cgroups: bundle.cgroups.as_ref(), new: Some(new) };
+    let created = parent::create(&job)?;
     // Not before: a failing command must say one thing only.
     for warning in &warnings {
         globals.log.warning(warning);

@@ -1,9 +1,10 @@
 //! Mounts and devices: what config.json asks for, lowered to steps of the child.
 //!
 //! This file and `options.rs`, `idmap.rs`, `devices.rs` are planners; `target.rs`, `attach.rs`, `copyup.rs`, `node.rs`,
-//! `cover.rs` and `root.rs` are what the child performs, with nothing but `plan` and `sys`.
+//! `cover.rs`, `console.rs` and `root.rs` are what the child performs, with nothing but `plan` and `sys`.
 
 pub mod attach;
+pub mod console;
 pub mod copyup;
 pub mod cover;
 pub mod devices;

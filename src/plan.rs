@@ -8,6 +8,7 @@
 mod print;
 
 use crate::sys::sched::SchedAttr;
+use crate::sys::tty::Size;
 use std::borrow::Cow;
 use std::ffi::CString;
 
@@ -67,6 +68,20 @@ pub enum Opening {
         /// A path of the host.
         path: CString,
     },
+    /// A running container's first process, which must have this start time (pidfd_open(2)).
+    Process {
+        /// Its id.
+        pid: i32,
+        /// In clock ticks since boot (proc(5), field 22).
+        start: u64,
+    },
+    /// A connection to the socket at a path of the host, over which a descriptor is sent.
+    Socket {
+        /// The path.
+        path: CString,
+    },
+    /// A connection to the command itself, over which it gets the terminal that it will copy from and to.
+    Terminal,
     /// The container's state directory, where the fifo of `start` lies.
     StateDir,
     /// An anonymous file with the container's state: the standard input of hooks.
@@ -244,6 +259,8 @@ pub enum Op {
     StateDir,
     /// (parent) Make the container's cgroup with every controller that there is; the path is below cgroup2's root.
     Cgroup(CString),
+    /// (parent) Have the child be born in this cgroup of a container that runs; the path is below cgroup2's root.
+    EnterCgroup(CString),
     /// (parent) Load a device program and attach it to the cgroup; BPF instructions.
     DeviceProgram(Vec<u64>),
     /// (parent) Give the cgroup to this user, who may then make others below it.
@@ -263,8 +280,12 @@ pub enum Op {
     },
     /// (parent) Write state.json: from here on the container is `created`.
     Save,
+    /// (parent) Wait until the child executes its program, or tells why it does not.
+    AwaitExec,
     /// (parent) Write the child's process id to this file.
     PidFile(CString),
+    /// (parent) Send a pidfd of the child over this connection.
+    SendPidfd(Slot),
 
     /// (both) Write bytes to a file of procfs or cgroupfs, in one call.
     Write {
@@ -280,10 +301,14 @@ pub enum Op {
 
     /// (child) Make the process dumpable: its own /proc/self is the user's again, after a change of user.
     Dumpable,
-    /// (child) Make the process non-dumpable: a process in a joined namespace must not ptrace it (CVE-2016-9962).
+    /// (both) Make the process non-dumpable: a process in a joined namespace must not ptrace it (CVE-2016-9962).
     Undumpable,
+    /// (both) Use these processors only: a bit each, the lowest of the first word is processor 0.
+    Affinity(Vec<u64>),
     /// (child) Join a namespace.
     Setns(Slot, Namespace),
+    /// (child) Join these namespaces of the process behind the pidfd, all at once.
+    Join(Slot, Vec<Namespace>),
     /// (child) Make the namespaces that the clone did not.
     Unshare(Vec<Namespace>),
     /// (child) Enter the time namespace that an earlier unshare made for children.
@@ -373,6 +398,15 @@ pub enum Op {
     ReadOnly(CString),
     /// (child) Hide a file behind /dev/null, a directory behind an empty one.
     Mask(CString),
+    /// (child) Make a terminal in the container's /dev/pts, take it as standard streams, and send its other end.
+    Console {
+        /// The connection that the other end is sent over.
+        socket: Slot,
+        /// In characters, unless the other end says it later.
+        size: Option<Size>,
+        /// Whether it becomes /dev/console too.
+        bind: bool,
+    },
     /// (child) sethostname(2)
     Hostname(CString),
     /// (child) setdomainname(2)

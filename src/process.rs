@@ -2,8 +2,11 @@
 
 pub mod child;
 pub mod clone;
+pub mod console;
 pub mod create;
 pub mod end;
+pub mod exec;
+pub mod home;
 pub mod hooks;
 pub mod identity;
 pub mod idmap;
@@ -16,3 +19,4 @@ pub mod ready;
 pub mod seal;
 pub mod settings;
 pub mod start;
+pub mod wait;

@@ -40,6 +40,9 @@ pub struct Container {
     /// The container's cgroup, unless it has none of its own.
     #[serde(default)]
     pub cgroup: Option<CgroupPath>,
+    /// Whether its processes keep the caller's session keyring.
+    #[serde(default)]
+    pub no_new_keyring: bool,
     /// Whether the container has a pid namespace of its own, so that its processes end with the first one.
     #[serde(default)]
     pub own_pids: bool,
@@ -322,19 +325,26 @@ impl State {
     /// Whether the process lives. One that has the id but another start time is somebody else.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|(zombie, start)| !zombie && start == self.start)
+        is_alive(self.pid, self.start)
     }
 
     /// A pidfd of the process, checked to be the same one; `None` if it has ended.
     pub fn pidfd(&self) -> Result<Option<OwnedFd>, Fault> {
-        match process::pidfd_open(self.pid) {
-            Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
-            other => {
-                let pidfd = other.at("state", format!("open process {}", self.pid))?;
-                Ok(self.is_alive().then_some(pidfd))
-            }
-        }
+        pidfd(self.pid, self.start).at("state", format!("open process {}", self.pid))
     }
+}
+
+/// A pidfd of the process with this id and start time; `None` if it has ended.
+pub fn pidfd(pid: i32, start: u64) -> crate::sys::Result<Option<OwnedFd>> {
+    match process::pidfd_open(pid) {
+        Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
+        // Not before: the id could be given to another between the look and the opening.
+        other => other.map(|pidfd| is_alive(pid, start).then_some(pidfd)),
+    }
+}
+
+fn is_alive(pid: i32, start: u64) -> bool {
+    stat(pid).is_some_and(|(zombie, begun)| !zombie && begun == start)
 }
 
 #[cfg(test)]

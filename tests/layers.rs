@@ -31,13 +31,14 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// What the container's first process performs: each sees `plan`, `sys` and the others of this list alone.
-const CHILD: [&str; 11] = [
+const CHILD: [&str; 12] = [
     "process/child",
     "process/link",
     "process/hooks",
     "process/ready",
     "mounts/target",
     "mounts/attach",
+    "mounts/console",
     "mounts/copyup",
     "mounts/node",
     "mounts/cover",

@@ -10,6 +10,7 @@ use casque::cgroupv2::Controllers;
 use casque::host::Host;
 use casque::plan::{At, Draft, Meet, Op, Plan, Slot, Step};
 use casque::process::create::{Request, plan};
+use casque::process::{console, exec};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -36,6 +37,52 @@ fn sound(config: &Value, edit: impl FnOnce(&mut Request)) -> Plan {
     draft.finish()
 }
 
+/// The plan of a program with a terminal in a container of this configuration.
+fn plan_exec(config: &Value) -> Plan {
+    let text = serde_json::to_vec(config).unwrap();
+    let spec = casque::spec::load(&text).unwrap();
+    let options = exec::Options {
+        args: vec!["ls".to_owned(), "-l".to_owned()],
+        tty: true,
+        user: Some((1000, Some(100))),
+        ..exec::Options::default()
+    };
+    let process = options.apply(None, spec.process.clone().unwrap());
+    let request = exec::Request {
+        id: "golden".to_owned(),
+        pid: 42,
+        start: 4242,
+        cgroup: Some("/golden".to_owned()),
+        user_namespace: true,
+        pid_file: Some(c"/pid".into()),
+        pidfd_socket: Some(c"/pidfd".into()),
+        terminal: console::Wanted { socket: Some(c"/console".into()), detach: true, size: None },
+        ..exec::Request::default()
+    };
+    let draft = exec::plan(&request, &spec, &process, &Host::example(&spec));
+    assert!(draft.problems.is_empty(), "{:#?}", draft.problems);
+    draft.finish()
+}
+
+#[test]
+fn a_plan_of_exec_has_each_step_on_its_side_and_enters_undumpable() {
+    let plan = plan_exec(&configs::user());
+    for (steps, own) in [(&plan.parent, Side::Parent), (&plan.child, Side::Child)] {
+        for step in steps {
+            assert!([own, Side::Both].contains(&side(&step.op)), "{}", step.op);
+        }
+    }
+    let clone = position(&plan.parent, |op| matches!(op, Op::Clone(_))).unwrap();
+    // CVE-2016-9962
+    assert!(position(&plan.parent, |op| matches!(op, Op::Undumpable)).unwrap() < clone);
+    assert!(position(&plan.child, |op| matches!(op, Op::Dumpable)).is_none());
+    for slot in plan.child.iter().chain(&plan.parent).flat_map(used) {
+        let open = position(&plan.parent, |op| matches!(op, Op::Open(opened) if *opened == slot));
+        assert!(open.unwrap() < clone);
+    }
+    assert!(matches!(plan.child.last().unwrap().op, Op::Exec { .. }));
+}
+
 /// The golden configurations; each shows another part.
 fn golden() -> Vec<(&'static str, Value)> {
     let mut limits = configs::default();
@@ -47,8 +94,11 @@ fn golden() -> Vec<(&'static str, Value)> {
         "unified": {"memory.high": "50000000"},
         "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}],
     });
+    let mut terminal = configs::default();
+    terminal["process"]["terminal"] = json!(true);
     vec![
         ("default", configs::default()),
+        ("terminal", terminal),
         ("docker", configs::docker("/host")),
         ("user", configs::user()),
         ("pod", configs::pod(42)),
@@ -61,8 +111,10 @@ fn golden() -> Vec<(&'static str, Value)> {
 fn a_golden_plan_is_what_the_text_says() {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut changed = Vec::new();
-    for (name, config) in golden() {
-        let found = sound(&config, |_| {}).to_string();
+    let plans = golden().into_iter().map(|(name, config)| (name, sound(&config, |_| {}).to_string()));
+    let of_exec = [("exec", configs::docker("/host")), ("exec-user", configs::user())];
+    let of_exec = of_exec.map(|(name, config)| (name, plan_exec(&config).to_string()));
+    for (name, found) in plans.chain(of_exec) {
         let path = dir.join(format!("{name}.txt"));
         if std::env::var_os("BLESS").is_some() {
             fs::write(&path, &found).unwrap();
@@ -117,11 +169,12 @@ enum Side {
 /// The sides that parent.rs and child.rs have arms for. Without a wildcard: a new operation must be told here too.
 fn side(op: &Op) -> Side {
     match op {
-        Op::Meet(_) | Op::Hook(_) => Side::Both,
+        Op::Meet(_) | Op::Hook(_) | Op::Undumpable | Op::Affinity(_) => Side::Both,
         Op::Write { at: At::Cgroup | At::Process, .. } => Side::Parent,
         Op::Write { at: At::Proc(_), .. } => Side::Child,
         Op::StateDir
         | Op::Cgroup(_)
+        | Op::EnterCgroup(_)
         | Op::DeviceProgram(_)
         | Op::Delegate(_)
         | Op::Open(_)
@@ -129,10 +182,12 @@ fn side(op: &Op) -> Side {
         | Op::HookState(_)
         | Op::NetDevice { .. }
         | Op::Save
-        | Op::PidFile(_) => Side::Parent,
+        | Op::AwaitExec
+        | Op::PidFile(_)
+        | Op::SendPidfd(_) => Side::Parent,
         Op::Dumpable
-        | Op::Undumpable
         | Op::Setns(..)
+        | Op::Join(..)
         | Op::Unshare(_)
         | Op::EnterTime(_)
         | Op::Setsid
@@ -151,6 +206,7 @@ fn side(op: &Op) -> Side {
         | Op::Chroot { .. }
         | Op::ReadOnly(_)
         | Op::Mask(_)
+        | Op::Console { .. }
         | Op::Hostname(_)
         | Op::Domainname(_)
         | Op::LoopbackUp
@@ -175,6 +231,9 @@ fn side(op: &Op) -> Side {
 fn used(step: &Step) -> Vec<Slot> {
     match &step.op {
         Op::Setns(slot, _)
+        | Op::Join(slot, _)
+        | Op::Console { socket: slot, .. }
+        | Op::SendPidfd(slot)
         | Op::EnterTime(slot)
         | Op::BindRoot(slot)
         | Op::UseRoot(slot)
@@ -342,6 +401,7 @@ fn fragments() -> Vec<Value> {
         json!({"process": {"noNewPrivileges": true}}),
         json!({"process": {"user": {"uid": 7, "gid": 8, "additionalGids": [9]}}}),
         json!({"process": {"cwd": "/deep/down"}}),
+        json!({"process": {"terminal": true, "consoleSize": {"height": 24, "width": 80}}}),
         json!({"process": {"oomScoreAdj": -5}}),
         json!({"process": {"rlimits": [{"type": "RLIMIT_AS", "soft": 1, "hard": 2}]}}),
         json!({"process": {"capabilities": {"bounding": ["CAP_CHOWN"], "permitted": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"]}}}),
@@ -426,6 +486,7 @@ fn thousands_of_random_configurations_have_sound_plans() {
         let plan = sound(&config, |request| {
             (request.start, request.no_pivot, request.no_new_keyring) = (start, no_pivot, keep);
             request.pid_file = keep.then(|| c"/pid".into());
+            request.pidfd_socket = no_pivot.then(|| c"/pidfd".into());
             if !with_cgroup {
                 request.cgroup = None;
             }

@@ -86,6 +86,9 @@ impl Display for Opening {
             Opening::Namespace { path, kind } => write!(f, "the {} namespace {}", kind.name(), text(path)),
             Opening::Proc => f.write_str("the host's procfs"),
             Opening::Directory { path } => write!(f, "the directory {}", text(path)),
+            Opening::Process { pid, .. } => write!(f, "the container's process {pid}"),
+            Opening::Socket { path } => write!(f, "a connection to the socket {}", text(path)),
+            Opening::Terminal => f.write_str("a connection to the command"),
             Opening::StateDir => f.write_str("the state directory"),
             Opening::HookState => f.write_str("a file for the state that hooks read"),
             Opening::HookOutput => f.write_str("a file for what hooks print"),
@@ -250,6 +253,30 @@ impl Display for Setting {
     }
 }
 
+/// The words of a processor mask, lowest first: `0-3, 64`.
+struct Processors<'a>(&'a [u64]);
+
+impl Display for Processors<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut numbers = self.0.iter().enumerate().flat_map(|(word, bits)| {
+            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit)
+        });
+        let Some(mut from) = numbers.next() else { return f.write_str("none") };
+        let mut to = from;
+        let run = |f: &mut Formatter<'_>, from, to, end| {
+            if from == to { write!(f, "{from}{end}") } else { write!(f, "{from}-{to}{end}") }
+        };
+        for number in numbers {
+            if number != to + 1 {
+                run(f, from, to, ", ")?;
+                from = number;
+            }
+            to = number;
+        }
+        run(f, from, to, "")
+    }
+}
+
 /// argv as it would be typed, without quoting, cut where it is long.
 fn words(args: &[CString]) -> String {
     let joined = args.iter().map(|a| text(a).to_string()).collect::<Vec<_>>().join(" ");
@@ -264,6 +291,7 @@ impl Display for Op {
                 f.write_str("make the state directory, with the configuration and the fifo of start")
             }
             Op::Cgroup(path) => write!(f, "make the cgroup {}", text(path)),
+            Op::EnterCgroup(path) => write!(f, "have the child be born in the cgroup {}", text(path)),
             Op::DeviceProgram(program) => {
                 write!(f, "attach a device program of {} instructions", program.len())
             }
@@ -275,11 +303,15 @@ impl Display for Op {
                 write!(f, "move the interface {} to the container as {}", text(name), text(to))
             }
             Op::Save => f.write_str("save the state: created"),
+            Op::AwaitExec => f.write_str("wait until the program is executed"),
+            Op::SendPidfd(_) => f.write_str("send a pidfd of the child"),
             Op::PidFile(path) => write!(f, "write the process id to {}", text(path)),
             Op::Write { at, path, bytes } => write!(f, "write {:?} to {}", content(bytes), file(*at, path)),
             Op::Hook(hook) => write!(f, "run the hook {}", words(&hook.args)),
-            Op::Dumpable => f.write_str("make the process dumpable"),
             Op::Undumpable => f.write_str("make the process non-dumpable"),
+            Op::Dumpable => f.write_str("make the process dumpable"),
+            Op::Affinity(mask) => write!(f, "use processors {}", Processors(mask)),
+            Op::Join(slot, kinds) => write!(f, "join namespaces of {slot}: {}", Names(kinds)),
             Op::Setns(slot, kind) => write!(f, "join the {} namespace of {slot}", kind.name()),
             Op::Unshare(kinds) => write!(f, "unshare namespaces: {}", Names(kinds)),
             Op::EnterTime(_) => f.write_str("enter the new time namespace"),
@@ -329,6 +361,17 @@ impl Display for Op {
             Op::Chroot { own_mounts: false } => f.write_str("chroot into the root"),
             Op::ReadOnly(path) => write!(f, "make {} read-only", text(path)),
             Op::Mask(path) => write!(f, "mask {}", text(path)),
+            Op::Console { size, bind, .. } => {
+                f.write_str("take a new terminal in /dev/pts")?;
+                if let Some(size) = size {
+                    write!(f, " of {}x{}", size.columns, size.rows)?;
+                }
+                f.write_str(if *bind {
+                    " as standard streams and /dev/console"
+                } else {
+                    " as standard streams"
+                })
+            }
             Op::Hostname(name) => write!(f, "set the hostname {}", text(name)),
             Op::Domainname(name) => write!(f, "set the domainname {}", text(name)),
             Op::LoopbackUp => f.write_str("bring up lo"),
@@ -376,6 +419,7 @@ impl Op {
             Op::Meet(_) => "meet",
             Op::StateDir => "state-dir",
             Op::Cgroup(_) => "cgroup",
+            Op::EnterCgroup(_) => "enter-cgroup",
             Op::DeviceProgram(_) => "device-program",
             Op::Delegate(_) => "delegate",
             Op::Open(_) => "open",
@@ -383,12 +427,16 @@ impl Op {
             Op::HookState(_) => "hook-state",
             Op::NetDevice { .. } => "net-device",
             Op::Save => "save",
+            Op::AwaitExec => "await-exec",
             Op::PidFile(_) => "pid-file",
+            Op::SendPidfd(_) => "send-pidfd",
             Op::Write { .. } => "write",
             Op::Hook(_) => "hook",
-            Op::Dumpable => "dumpable",
             Op::Undumpable => "undumpable",
+            Op::Affinity(_) => "affinity",
+            Op::Dumpable => "dumpable",
             Op::Setns(..) => "setns",
+            Op::Join(..) => "join",
             Op::Unshare(_) => "unshare",
             Op::EnterTime(_) => "enter-time",
             Op::Setsid => "setsid",
@@ -407,6 +455,7 @@ impl Op {
             Op::Chroot { .. } => "chroot",
             Op::ReadOnly(_) => "read-only",
             Op::Mask(_) => "mask",
+            Op::Console { .. } => "console",
             Op::Hostname(_) => "hostname",
             Op::Domainname(_) => "domainname",
             Op::LoopbackUp => "loopback-up",
@@ -444,7 +493,12 @@ impl Display for Line<'_> {
                 Some(opening) => bind(f, opening, *attr, *all, target),
                 None => write!(f, "{}", step.op),
             },
-            Op::Setns(number, _) | Op::BindRoot(number) | Op::UseRoot(number) => match slot(number) {
+            Op::Setns(number, _)
+            | Op::Join(number, _)
+            | Op::BindRoot(number)
+            | Op::UseRoot(number)
+            | Op::SendPidfd(number)
+            | Op::Console { socket: number, .. } => match slot(number) {
                 Some(opening) => write!(f, "{}: {opening}", step.op),
                 None => write!(f, "{}", step.op),
             },
@@ -515,6 +569,13 @@ mod tests {
         assert_eq!(Bits(&[0b1110_0010]).to_string(), "1, 5-7");
         assert_eq!(Bits(&[u64::MAX]).to_string(), "0-63");
         assert_eq!(Bits(&[1 << 63, 3]).to_string(), "63-65");
+    }
+
+    #[test]
+    fn processors_print_as_runs_of_numbers_over_all_words() {
+        assert_eq!(Processors(&[]).to_string(), "none");
+        assert_eq!(Processors(&[0b1101]).to_string(), "0, 2-3");
+        assert_eq!(Processors(&[1 << 63, 0b101]).to_string(), "63-64, 66");
     }
 
     #[test]

@@ -7,10 +7,11 @@
 use super::hooks::{self, Failure};
 use super::link::{self, Word};
 use super::ready::{Ready, hook_files};
-use crate::mounts::{attach, cover::Covers, node, root, target};
+use crate::mounts::{attach, console, cover::Covers, node, root, target};
 use crate::plan::{At, Meet, Namespace, Op, Setting, Slot};
 use crate::sys::cred::{self, CapSets};
 use crate::sys::fs::{self, Resolve};
+use crate::sys::tty::Size;
 use crate::sys::{Errno, Result, alloc, net, process, sched};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -67,6 +68,10 @@ impl<'a> Child<'a> {
             Op::Hook(hook) => self.hook(number, hook)?,
             Op::Dumpable => process::prctl(libc::PR_SET_DUMPABLE, 1, 0).map(drop)?,
             Op::Undumpable => process::prctl(libc::PR_SET_DUMPABLE, 0, 0).map(drop)?,
+            Op::Affinity(mask) => process::set_affinity(mask)?,
+            Op::Join(slot, kinds) => {
+                process::setns(self.slot(*slot)?, kinds.iter().fold(0, |flags, kind| flags | kind.flag()))?;
+            }
             Op::Setns(slot, kind) => process::setns(self.slot(*slot)?, kind.flag())?,
             Op::Unshare(kinds) => process::unshare(kinds.iter().fold(0, |flags, kind| flags | kind.flag()))?,
             Op::EnterTime(proc) => enter_time(self.slot(*proc)?)?,
@@ -99,6 +104,7 @@ impl<'a> Child<'a> {
                 let root = self.slot(self.root.ok_or(Errno::ENOENT)?)?;
                 self.covers.mask(root, path)?;
             }
+            Op::Console { socket, size, bind } => self.console(*socket, *size, *bind)?,
             Op::Hostname(name) => process::set_hostname(name)?,
             Op::Domainname(name) => process::set_domainname(name)?,
             Op::LoopbackUp => net::loopback_up()?,
@@ -123,6 +129,7 @@ impl<'a> Child<'a> {
             // The parent's own; the planner never puts them here, and a test walks all plans to see it.
             Op::StateDir
             | Op::Cgroup(_)
+            | Op::EnterCgroup(_)
             | Op::DeviceProgram(_)
             | Op::Delegate(_)
             | Op::Open(_)
@@ -130,7 +137,9 @@ impl<'a> Child<'a> {
             | Op::HookState(_)
             | Op::NetDevice { .. }
             | Op::Save
-            | Op::PidFile(_) => return Err(Errno::ENOSYS.into()),
+            | Op::AwaitExec
+            | Op::PidFile(_)
+            | Op::SendPidfd(_) => return Err(Errno::ENOSYS.into()),
         }
         Ok(())
     }
@@ -186,6 +195,18 @@ impl<'a> Child<'a> {
     fn bind_root(&mut self, slot: Slot) -> Result<()> {
         self.root = Some(slot);
         root::bind(self.slot(slot)?)
+    }
+
+    /// The root of create's steps, or that of the container whose namespaces were joined.
+    fn console(&self, socket: Slot, size: Option<Size>, bind: bool) -> Result<()> {
+        let socket = self.slot(socket)?;
+        match self.root {
+            Some(root) => console::make(self.slot(root)?, socket, size, bind),
+            None => {
+                let root = fs::open_at(fs::cwd(), c"/", fs::O_PATH | fs::O_DIRECTORY, 0)?;
+                console::make(&root, socket, size, bind)
+            }
+        }
     }
 
     /// Where errors go: to the link first, to the fifo once `start` has opened it.

@@ -1,7 +1,7 @@
 //! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
 
 use super::namespaces::{self, Wanted};
-use super::{hooks, identity, labels, netdev, settings};
+use super::{console, hooks, identity, labels, netdev, settings};
 use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices};
 use crate::host::Host;
@@ -29,6 +29,12 @@ pub struct Request {
     pub preserve_fds: u32,
     /// `run`: go on to the program at once; else wait for `start`.
     pub start: bool,
+    /// `--console-socket`, and what the caller's own terminal is like.
+    pub terminal: console::Wanted,
+    /// `--pidfd-socket`, absolute.
+    pub pidfd_socket: Option<CString>,
+    /// What HOME is to be if the environment has none.
+    pub home: Option<String>,
     /// Where the container's cgroup is to be, below the cgroup2 mount, and which controllers there are; none with
     /// `--cgroup-manager disabled`.
     pub cgroup: Option<(String, Controllers)>,
@@ -57,7 +63,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     draft.clone = wanted.by_clone();
     plan_hook_state(spec, &mut draft);
     namespaces::plan(spec, host, &wanted, proc, &mut draft);
-    plan_session(request, process, proc, &mut draft);
+    plan_session(&request.id, request.no_new_keyring, process, proc, &mut draft);
     plan_root(request, spec, own_mounts, &mut draft);
     mounts::plan(spec, host, &request.bundle, &mut draft);
     mounts::devices::plan(spec, host, &mut draft);
@@ -67,10 +73,11 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     plan_enter(request, spec, own_mounts, &mut draft);
     plan_sysctl(spec, &wanted, proc, &mut draft);
     plan_names(spec, &mut draft);
+    console::plan(process, &request.terminal, own_mounts, &mut draft);
     mounts::plan_readonly_root(spec, &mut draft);
     mounts::plan_covers(spec, &mut draft);
     identity::plan_limits(process, proc, &mut draft);
-    settings::plan(spec, host, &mut draft);
+    settings::plan(spec, process, host, &mut draft);
     labels::plan(process, host, proc, &mut draft);
     if wanted.is_new(Namespace::User) {
         // Not before: as root of its namespace only, the child may write its own /proc/self while dumpable.
@@ -84,7 +91,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     if let Some(Compiled { program, flags }) = filter {
         draft.child("linux.seccomp", Op::Filter { program, flags });
     }
-    identity::plan_exec(process, &mut draft);
+    identity::plan_exec(process, request.home.as_deref(), &mut draft);
     draft
 }
 
@@ -117,10 +124,10 @@ fn check_process(process: &Process, draft: &mut Draft) {
     if process.args.is_empty() {
         draft.problem("process.args", "missing: there is nothing to execute");
     }
-    for (name, asked) in [("process.terminal", process.terminal)] {
-        if asked {
-            draft.problem(name, "is not supported yet");
-        }
+    if let Some(affinity) = &process.exec_cpu_affinity {
+        // Only `exec` uses them.
+        settings::cpus("process.execCPUAffinity.initial", &affinity.initial, draft);
+        settings::cpus("process.execCPUAffinity.final", &affinity.final_, draft);
     }
 }
 
@@ -158,10 +165,10 @@ fn plan_hook_state(spec: &Spec, draft: &mut Draft) {
 }
 
 /// A session and a session keyring of its own, so that nothing of the caller's is shared.
-fn plan_session(request: &Request, process: &Process, proc: Slot, draft: &mut Draft) {
+pub fn plan_session(id: &str, no_new_keyring: bool, process: &Process, proc: Slot, draft: &mut Draft) {
     draft.child("runtime", Op::Setsid);
-    if !request.no_new_keyring {
-        let name = draft.c_string("ID", &format!("_ses.{}", request.id));
+    if !no_new_keyring {
+        let name = draft.c_string("ID", &format!("_ses.{id}"));
         labels::plan_key_label(process, true, proc, draft);
         draft.child("--no-new-keyring", Op::Keyring(name));
         labels::plan_key_label(process, false, proc, draft);
@@ -303,6 +310,10 @@ fn plan_names(spec: &Spec, draft: &mut Draft) {
 /// The container is created: its state is saved before anything of its own may run.
 fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft) {
     draft.meet(Meet::Ready);
+    if let Some(path) = &request.pidfd_socket {
+        let slot = draft.open("--pidfd-socket", Opening::Socket { path: path.clone() });
+        draft.parent("--pidfd-socket", Op::SendPidfd(slot));
+    }
     if !spec.hooks.start_container.is_empty() {
         draft.parent("hooks", Op::HookState("created"));
     }

@@ -32,7 +32,7 @@ const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 /// Where a program is looked for if the environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What must be done while the child is still root: limits, oom score, standard streams.
+/// What must be done while the child is still root: limits and oom score.
 pub fn plan_limits(process: &Process, proc: Slot, draft: &mut Draft) {
     let mut seen = Vec::new();
     for (index, limit) in process.rlimits.iter().enumerate() {
@@ -62,15 +62,21 @@ pub fn plan_limits(process: &Process, proc: Slot, draft: &mut Draft) {
         let write = Op::Write { at: At::Proc(proc), path: c"self/oom_score_adj".into(), bytes };
         draft.child("process.oomScoreAdj", write);
     }
-    if process.user.uid != 0 {
-        draft.child("process.user.uid", Op::OwnStdio(process.user.uid));
-    }
 }
 
 /// The change of identity, in the only order that works: the bounding set and groups need capabilities that are
 /// given up last; the working directory and the program are looked up as the user.
 pub fn plan_identity(spec: &Spec, process: &Process, host: &Host, filtered: bool, draft: &mut Draft) {
     let sets = Sets::read(process, host, draft);
+    for (name, id) in [("uid", process.user.uid), ("gid", process.user.gid)] {
+        if id == u32::MAX {
+            // setresuid(2): -1 leaves the id as it is, which is root's.
+            draft.problem(format!("process.user.{name}"), "4294967295 is no id");
+        }
+    }
+    if process.user.uid != 0 {
+        draft.child("process.user.uid", Op::OwnStdio(process.user.uid));
+    }
     if process.no_new_privileges {
         draft.child("process.noNewPrivileges", Op::NoNewPrivileges);
     }
@@ -185,17 +191,32 @@ pub fn plan_find(process: &Process, draft: &mut Draft) {
     draft.child("process.args[0]", Op::FindExec(places));
 }
 
-/// The program and its environment.
-pub fn plan_exec(process: &Process, draft: &mut Draft) {
-    let strings = |list: &[Text], name: &str, draft: &mut Draft| -> Vec<CString> {
-        list.iter()
-            .enumerate()
-            .map(|(i, text)| draft.c_string(format!("process.{name}[{i}]"), text))
-            .collect()
-    };
-    let args = strings(&process.args, "args", draft);
-    let env = strings(&process.env, "env", draft);
+/// The program and its environment, in which `home` is HOME unless the configuration says one.
+pub fn plan_exec(process: &Process, home: Option<&str>, draft: &mut Draft) {
+    let args = process.args.iter().enumerate();
+    let args = args.map(|(i, text)| draft.c_string(format!("process.args[{i}]"), text)).collect();
+    let mut env: Vec<CString> =
+        last_ones(&process.env).map(|(i, text)| draft.c_string(format!("process.env[{i}]"), text)).collect();
+    if let Some(home) = home.filter(|_| needs_home(process)) {
+        env.push(draft.c_string("process.env", &format!("HOME={home}")));
+    }
     draft.child("process.args", Op::Exec { args, env });
+}
+
+/// Of variables that are there twice the last one counts, as engines and `exec --env` mean it; programs would find the
+/// first. An empty HOME is none (runc's prepareEnv).
+fn last_ones<'a>(env: &'a [Text<'a>]) -> impl Iterator<Item = (usize, &'a Text<'a>)> {
+    let name = |text: &'a Text<'a>| text.split_once('=').map_or(&**text, |(name, _)| name);
+    let later = move |i: usize, text: &'a Text<'a>| {
+        env.iter().skip(i + 1).any(|other| &**other != "HOME=" && name(other) == name(text))
+    };
+    env.iter().enumerate().filter(move |(i, text)| &***text != "HOME=" && !later(*i, text))
+}
+
+/// Whether the environment has no HOME, so that /etc/passwd is asked for it.
+#[must_use]
+pub fn needs_home(process: &Process) -> bool {
+    !process.env.iter().any(|entry| entry.strip_prefix("HOME=").is_some_and(|home| !home.is_empty()))
 }
 
 #[cfg(test)]
@@ -216,6 +237,26 @@ mod tests {
         let places: Vec<_> = draft.warnings.iter().map(|w| &*w.origin).collect();
         assert_eq!(places, ["process.capabilities.bounding[1]", "process.capabilities.bounding[2]"]);
         assert!(draft.problems.is_empty());
+    }
+
+    #[test]
+    fn of_variables_the_last_one_counts_and_home_is_added_where_it_is_missing() {
+        let env = |env: &[&'static str], home: Option<&str>| {
+            let env = env.iter().map(|e| Text::from(*e)).collect();
+            let process = Process { env, ..Process::default() };
+            let mut draft = Draft::default();
+            plan_exec(&process, home, &mut draft);
+            match draft.plan.child.remove(0).op {
+                Op::Exec { env, .. } => {
+                    env.iter().map(|e| e.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+                }
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(env(&["A=1", "B=2", "A=3"], None), ["B=2", "A=3"]);
+        assert_eq!(env(&["HOME=", "A=1"], Some("/root")), ["A=1", "HOME=/root"]);
+        assert_eq!(env(&["HOME=/x"], Some("/root")), ["HOME=/x"]);
+        assert_eq!(env(&["HOME=/x", "HOME="], Some("/root")), ["HOME=/x"]);
     }
 
     #[test]

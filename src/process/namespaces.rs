@@ -19,22 +19,23 @@ pub struct Wanted {
     joined: Vec<(Namespace, Slot, String)>,
 }
 
-/// `linux.namespaces[].type` (config-linux.md#namespaces).
-fn kind(name: &str) -> Option<Namespace> {
-    Some(match name {
-        "user" => Namespace::User,
-        "pid" => Namespace::Pid,
-        "mount" => Namespace::Mount,
-        "network" => Namespace::Network,
-        "ipc" => Namespace::Ipc,
-        "uts" => Namespace::Uts,
-        "cgroup" => Namespace::Cgroup,
-        "time" => Namespace::Time,
-        _ => return None,
-    })
-}
-
 impl Namespace {
+    /// `linux.namespaces[].type` (config-linux.md#namespaces).
+    #[must_use]
+    pub fn of(name: &str) -> Option<Namespace> {
+        Some(match name {
+            "user" => Namespace::User,
+            "pid" => Namespace::Pid,
+            "mount" => Namespace::Mount,
+            "network" => Namespace::Network,
+            "ipc" => Namespace::Ipc,
+            "uts" => Namespace::Uts,
+            "cgroup" => Namespace::Cgroup,
+            "time" => Namespace::Time,
+            _ => return None,
+        })
+    }
+
     /// The `CLONE_NEW*` flag.
     #[must_use]
     pub fn flag(self) -> i32 {
@@ -58,7 +59,7 @@ impl Wanted {
         let mut seen = Vec::new();
         for (index, namespace) in spec.linux.namespaces.iter().enumerate() {
             let origin = format!("linux.namespaces[{index}]");
-            let Some(kind) = kind(&namespace.kind) else {
+            let Some(kind) = Namespace::of(&namespace.kind) else {
                 draft.problem(format!("{origin}.type"), format!("{:?} is no namespace", &*namespace.kind));
                 continue;
             };

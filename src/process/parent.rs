@@ -2,7 +2,6 @@
 //! side. The sentence of an error is written here, for both.
 
 use super::clone::{self, Child};
-use super::create::Request;
 use super::hooks::{self, Failure};
 use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
@@ -24,18 +23,26 @@ use std::path::Path;
 
 /// What a plan needs to be performed.
 pub struct Job<'a> {
-    /// The command line.
-    pub request: &'a Request,
     /// The lists.
     pub plan: &'a Plan,
+    /// What container.json says, or will say.
+    pub container: &'a Container,
+    /// cgroup2, unless the container has no cgroup of its own.
+    pub cgroups: Option<&'a Mount>,
+    /// What only a container that is being made needs.
+    pub new: Option<New<'a>>,
+}
+
+/// What a container is made of.
+pub struct New<'a> {
     /// `--root`
     pub root: &'a Path,
-    /// What container.json will say.
-    pub container: &'a Container,
     /// The text of config.json.
     pub config: &'a [u8],
-    /// cgroup2, unless the container gets no cgroup of its own.
-    pub cgroups: Option<(&'a Mount, &'a Controllers)>,
+    /// The controllers that the container's cgroup can have.
+    pub controllers: Option<&'a Controllers>,
+    /// Whether its process waits for `start` at the fifo.
+    pub waits: bool,
 }
 
 /// A container that has been created.
@@ -48,6 +55,16 @@ pub struct Created {
     pub link: OwnedFd,
     /// The state that was saved.
     pub state: State,
+    /// Where the command gets the terminal from that it is to copy.
+    pub terminal: Option<OwnedFd>,
+}
+
+/// A program that runs in a container beside the first process.
+pub struct Entered {
+    /// The program's process.
+    pub child: Child,
+    /// Where the command gets the terminal from that it is to copy.
+    pub terminal: Option<OwnedFd>,
 }
 
 /// Everything made so far, for going on and for undoing.
@@ -65,10 +82,29 @@ struct Parent<'a> {
     process: Option<OwnedFd>,
     state: Option<State>,
     pid_file: Option<CString>,
+    /// The command's end of [`Opening::Terminal`].
+    terminal: Option<OwnedFd>,
 }
 
-/// Performs the parent's list. After an error nothing of the container is left.
-pub fn perform(job: &Job) -> Result<Created> {
+/// Performs the parent's list of a container that is to be made. After an error nothing of it is left.
+pub fn create(job: &Job) -> Result<Created> {
+    let parent = perform(job)?;
+    match (parent.dir, parent.child, parent.link, parent.state) {
+        (Some(dir), Some(child), Some(link), Some(state)) => {
+            Ok(Created { dir, child, link, state, terminal: parent.terminal })
+        }
+        _ => bail!("runtime: the plan makes no container"),
+    }
+}
+
+/// Performs the parent's list of a program that is to run in a container. After an error it does not.
+pub fn enter(job: &Job) -> Result<Entered> {
+    let parent = perform(job)?;
+    let child = parent.child.context("runtime: the plan makes no process")?;
+    Ok(Entered { child, terminal: parent.terminal })
+}
+
+fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
     // All modes are given in full, here and in the child: the container's user must reach the fifo, whatever the caller
     // masks.
     fs::umask(0);
@@ -86,16 +122,14 @@ pub fn perform(job: &Job) -> Result<Created> {
         process: None,
         state: None,
         pid_file: None,
+        terminal: None,
     };
     for (number, step) in job.plan.parent.iter().enumerate() {
         if let Err(error) = parent.perform(number, step) {
             return Err(parent.undo(error));
         }
     }
-    match (parent.dir, parent.child, parent.link, parent.state) {
-        (Some(dir), Some(child), Some(link), Some(state)) => Ok(Created { dir, child, link, state }),
-        _ => bail!("runtime: the plan makes no container"),
-    }
+    Ok(parent)
 }
 
 /// Waits until the program of `run` is executed, which ends the link.
@@ -123,6 +157,10 @@ impl<'a> Parent<'a> {
             Op::Meet(meet) => self.meet(step, *meet)?,
             Op::StateDir => self.make_state_dir()?,
             Op::Cgroup(path) => self.make_cgroup(step, path)?,
+            Op::EnterCgroup(path) => {
+                let mount = self.job.cgroups.context("cgroup: the container has none of its own")?;
+                self.cgroup = Some(Cgroup::open(mount, path).at(step.origin.to_string(), "")?);
+            }
             Op::DeviceProgram(program) => self.attach_devices(step, program)?,
             Op::Delegate(uid) => self.delegate(step, *uid)?,
             Op::Open(slot) => {
@@ -132,13 +170,19 @@ impl<'a> Parent<'a> {
                     *place = Some(fd);
                 }
             }
+            Op::Undumpable => {
+                process::prctl(libc::PR_SET_DUMPABLE, 0, 0).map_err(|errno| self.at(step, errno))?;
+            }
+            Op::Affinity(mask) => process::set_affinity(mask).map_err(|errno| self.at(step, errno))?,
             Op::Clone(how) => self.clone(step, how)?,
+            Op::AwaitExec => self.await_exec(step)?,
             Op::HookState(status) => self.tell_hooks(status).map_err(|errno| self.at(step, errno))?,
             Op::Hook(hook) => self.hook(number, step, hook)?,
             Op::Write { at, path, bytes } => self.write(step, *at, path, bytes)?,
             Op::NetDevice { name, to } => self.give_interface(step, name, to)?,
             Op::Save => self.save()?,
             Op::PidFile(path) => self.write_pid_file(path).map_err(|errno| self.at(step, errno))?,
+            Op::SendPidfd(to) => self.send_pidfd(*to).map_err(|errno| self.at(step, errno))?,
             // The child's own; a test walks all plans to see that none of them stands here.
             op => bail!("runtime: {op}: is not the parent's to do"),
         }
@@ -153,18 +197,21 @@ impl<'a> Parent<'a> {
     /// The directory, with all that is known before anything is made: should this command be killed from here on,
     /// `delete --force` finds what it has to remove.
     fn make_state_dir(&mut self) -> Result<()> {
-        let dir = self.dir.insert(Dir::make(self.job.root, &self.job.request.id)?);
+        let new = self.job.new.as_ref().context("runtime: no new container")?;
+        let dir = self.dir.insert(Dir::make(new.root, &self.job.container.id)?);
         dir.add(c"container.json", &serde_json::to_vec(self.job.container)?)?;
-        dir.add(c"config.json", self.job.config)?;
+        dir.add(c"config.json", new.config)?;
         dir.add(c"plan.json", &serde_json::to_vec(self.job.plan)?)?;
-        if !self.job.request.start {
+        if new.waits {
             dir.add_fifo()?;
         }
         Ok(())
     }
 
     fn make_cgroup(&mut self, step: &Step, path: &CStr) -> Result<()> {
-        let (mount, controllers) = self.job.cgroups.context("linux.cgroupsPath: cgroup2 is not mounted")?;
+        let controllers = self.job.new.as_ref().and_then(|new| new.controllers);
+        let both = self.job.cgroups.zip(controllers);
+        let (mount, controllers) = both.context("linux.cgroupsPath: cgroup2 is not mounted")?;
         self.cgroup = Some(Cgroup::make(mount, path, controllers).at(step.origin.to_string(), "")?);
         Ok(())
     }
@@ -184,6 +231,14 @@ impl<'a> Parent<'a> {
             Opening::Tree { path, recursive, .. } => mount::clone_tree(fs::cwd(), path, *recursive),
             Opening::Directory { path } => fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0),
             Opening::Namespace { path, kind } => open_namespace(path, *kind),
+            Opening::Process { pid, start } => {
+                state::pidfd(*pid, *start).and_then(|pidfd| pidfd.ok_or(Errno::ESRCH))
+            }
+            Opening::Socket { path } => socket::connect(path),
+            Opening::Terminal => socket::pair().map(|(ours, theirs)| {
+                self.terminal = Some(ours);
+                theirs
+            }),
             Opening::Proc => open_proc(),
             Opening::StateDir => self.dir.as_ref().ok_or(Errno::ENOENT)?.for_child(),
             Opening::HookState => fs::memfd(c"state", 0),
@@ -260,6 +315,22 @@ impl<'a> Parent<'a> {
             }
             None => Err(self.died()),
         }
+    }
+
+    /// The link is close-on-exec: its end is that of the child's list.
+    fn await_exec(&self, step: &Step) -> Result<()> {
+        let link = self.link.as_ref().context("runtime: there is no child yet")?;
+        match link::receive(link).map_err(|errno| self.at(step, errno))? {
+            None => Ok(()),
+            Some(word) => Err(child_fault(self.job.plan, word, None)),
+        }
+    }
+
+    fn send_pidfd(&self, to: crate::plan::Slot) -> crate::sys::Result<()> {
+        let to = self.slots.get(to.0).and_then(Option::as_ref).ok_or(Errno::EBADF)?;
+        let child = self.child.as_ref().ok_or(Errno::ESRCH)?;
+        // One byte at least must go with a descriptor; engines take the text for a name.
+        socket::send_fd(to, &child.pidfd, b"pidfd")
     }
 
     /// The child ended without a word. Under a memory limit the kernel's OOM killer is the likely reason.
@@ -373,7 +444,9 @@ impl<'a> Parent<'a> {
     /// poststop hooks belong to every container whose process was made, also if it was never created whole
     /// (runtime.md#lifecycle, steps 4 to 6 and 13). One that fails is no error, and a failing command says one thing only.
     fn run_poststop(&self) {
-        if let Ok(spec) = saved_spec(self.job.config) {
+        if let Some(new) = &self.job.new
+            && let Ok(spec) = saved_spec(new.config)
+        {
             let _ = run_hooks("poststop", &spec.hooks.poststop, self.job.container, 0, "stopped");
         }
     }
@@ -392,7 +465,7 @@ impl<'a> Parent<'a> {
             let _ = process::wait(&child.pidfd);
         }
         self.slots.clear();
-        if let (Some(cgroup), Some((mount, _))) = (self.cgroup.take(), self.job.cgroups)
+        if let (Some(cgroup), Some(mount), Some(_)) = (self.cgroup.take(), self.job.cgroups, &self.job.new)
             && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), cgroup.made())
         {
             left.push(format!("{what}: {}", Named(errno)));
@@ -511,6 +584,10 @@ fn child_fault(plan: &Plan, word: Word, output: Option<BorrowedFd>) -> anyhow::E
             hook_fault(&step.origin, hook, failure, output)
         }
         Op::FindExec(_) => anyhow::anyhow!("{}: {}", step.origin, exec_text(&program(plan), errno)),
+        Op::Console { .. } if errno == Errno::ENODEV => anyhow::anyhow!(
+            "{}: a terminal needs a file system of type devpts at /dev/pts in the container",
+            step.origin
+        ),
         _ => Fault { origin: step.origin.to_string(), operation: plan.sentence(step).to_string(), errno }
             .into(),
     }

@@ -3,7 +3,7 @@
 
 use crate::host::Host;
 use crate::plan::{Draft, Op, Setting};
-use crate::spec::{IoPriority, MemoryPolicy, Personality, Scheduler, Spec, Text};
+use crate::spec::{IoPriority, MemoryPolicy, Personality, Process, Scheduler, Spec, Text};
 use crate::sys::sched::SchedAttr;
 
 /// sched(7). SCHED_ISO has a number, which no kernel takes.
@@ -76,19 +76,12 @@ pub fn memory_flags() -> impl Iterator<Item = &'static str> {
 }
 
 /// All settings of the first process.
-pub fn plan(spec: &Spec, host: &Host, draft: &mut Draft) {
-    if let Some(process) = &spec.process {
-        if let Some(scheduler) = &process.scheduler {
-            plan_scheduler(scheduler, draft);
-        }
-        if let Some(priority) = &process.io_priority {
-            plan_io_priority(priority, draft);
-        }
-        if let Some(affinity) = &process.exec_cpu_affinity {
-            // Of no effect here (config.md#linux-process), but a mistake in it is better told now than at exec.
-            cpus("process.execCPUAffinity.initial", &affinity.initial, draft);
-            cpus("process.execCPUAffinity.final", &affinity.final_, draft);
-        }
+pub fn plan(spec: &Spec, process: &Process, host: &Host, draft: &mut Draft) {
+    if let Some(scheduler) = &process.scheduler {
+        plan_scheduler(scheduler, draft);
+    }
+    if let Some(priority) = &process.io_priority {
+        plan_io_priority(priority, draft);
     }
     if let Some(personality) = &spec.linux.personality {
         plan_personality(personality, draft);

@@ -1,0 +1,149 @@
+//! `exec`: runs a program in a container that runs. The exit status is the program's, 128 + n after signal n, 255 if it
+//! could not be executed.
+
+use super::{Globals, claim_descriptors, read_file, refuse, socket_paths};
+use crate::cgroupv2::{Cgroup, Mount};
+use crate::error::At;
+use crate::host::Host;
+use crate::process::exec::{self, Options, Request};
+use crate::process::parent::{self, Job};
+use crate::process::start::saved_spec;
+use crate::process::{console, end, home, identity, wait};
+use crate::spec::{Process, Spec};
+use crate::state::{CgroupPath, Container, Dir, State, Status};
+use crate::sys::fs;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ArgMatches;
+use std::ffi::CString;
+use std::path::PathBuf;
+
+/// Runs the command.
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+    exec(globals, args).or_else(|error| {
+        globals.log.error(&format!("exec failed: {error:#}"));
+        Ok(255)
+    })
+}
+
+fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+    let mut words = args.get_many::<String>("ID").into_iter().flatten();
+    let id = words.next().map_or("", String::as_str);
+    let options = options(args, words.cloned().collect())?;
+    let dir = Dir::open(&globals.root, id)?;
+    let (container, state) = find(&dir, args.get_flag("ignore-paused"))?;
+    let preserve_fds = args.get_one::<u32>("preserve-fds").copied().unwrap_or(0);
+    claim_descriptors(preserve_fds)?;
+
+    let config = dir.config()?;
+    let spec = saved_spec(&config)?;
+    let read = |path: &PathBuf| read_file(path).at("--process", format!("read {}", path.display()));
+    let file = args.get_one::<PathBuf>("process").map(read).transpose()?;
+    let given = file.as_deref().map(crate::spec::read::<Process>).transpose();
+    let given = given.map_err(|text| anyhow!("--process: {text}"))?;
+    let process = options.apply(given, spec.process.clone().unwrap_or_default());
+    let mount = container.cgroup.as_ref().map(end::mount).transpose()?;
+    let mut request = request(args, &container, &state, &spec)?;
+    request.preserve_fds = preserve_fds;
+    request.cgroup = cgroup(args, mount.as_ref().zip(container.cgroup.as_ref()), &state)?;
+    if identity::needs_home(&process) {
+        let root = CString::new(format!("/proc/{}/root", state.pid))?;
+        request.home = Some(home::below(&root, process.user.uid));
+    }
+    if process.terminal && !request.terminal.detach {
+        request.terminal.size = console::callers_size();
+    }
+    let host = Host::read(&spec).at("host", "read the facts of this machine")?;
+    let draft = exec::plan(&request, &spec, &process, &host);
+    refuse(&draft)?;
+    let plan = draft.finish();
+    let job = Job { plan: &plan, container: &container, cgroups: mount.as_ref(), new: None };
+    let entered = parent::enter(&job)?;
+    if request.terminal.detach {
+        return Ok(0);
+    }
+    let status = wait::wait(&entered.child, entered.terminal.as_ref())?;
+    Ok(u8::try_from(status).unwrap_or(u8::MAX))
+}
+
+/// The container, which must run (the texts are runc's, which engines know).
+fn find(dir: &Dir, ignore_paused: bool) -> Result<(Container, State)> {
+    let (container, state) = (dir.container()?, dir.state()?);
+    match end::status(dir, container.as_ref(), state.as_ref()) {
+        Status::Stopped => bail!("cannot exec in a stopped container"),
+        Status::Paused if !ignore_paused => {
+            bail!("cannot exec in a paused container (use --ignore-paused to override)")
+        }
+        _ => {}
+    }
+    container.zip(state).context("cannot exec in a container that is still being created")
+}
+
+fn options(args: &ArgMatches, words: Vec<String>) -> Result<Options> {
+    let many = |name: &str| args.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    let user = args.get_one::<String>("user").map(|text| exec::user(text)).transpose();
+    let groups = args.get_many::<String>("additional-gids").into_iter().flatten();
+    let groups: Result<Vec<u32>, String> = groups.map(|text| exec::id(text)).collect();
+    Ok(Options {
+        args: words,
+        cwd: args.get_one::<String>("cwd").cloned(),
+        env: many("env"),
+        tty: args.get_flag("tty"),
+        user: user.map_err(|text| anyhow!("--user: {text}"))?,
+        groups: groups.map_err(|text| anyhow!("--additional-gids: {text}"))?,
+        label: args.get_one::<String>("process-label").cloned(),
+        apparmor: args.get_one::<String>("apparmor").cloned(),
+        no_new_privileges: args.get_flag("no-new-privs"),
+        capabilities: many("cap"),
+    })
+}
+
+fn request(args: &ArgMatches, container: &Container, state: &State, spec: &Spec) -> Result<Request> {
+    let [pid_file, console_socket, pidfd_socket] = socket_paths(args)?;
+    let detach = args.get_flag("detach");
+    Ok(Request {
+        id: container.id.clone(),
+        pid: state.pid,
+        start: state.start,
+        user_namespace: spec.linux.namespaces.iter().any(|n| &*n.kind == "user") && has_other_users(state)?,
+        no_new_keyring: container.no_new_keyring,
+        pid_file,
+        pidfd_socket,
+        terminal: console::Wanted { socket: console_socket, detach, size: None },
+        ..Request::default()
+    })
+}
+
+/// Whether the container's user namespace is not the caller's own (namespaces(7): the same inode is the same namespace).
+fn has_other_users(state: &State) -> Result<bool> {
+    let inode = |process: &str| {
+        let path = format!("/proc/{process}/ns/user");
+        let facts = CString::new(path.as_str()).map_err(|_| crate::sys::Errno::EINVAL);
+        let facts = facts.and_then(|path| fs::stat_at(fs::cwd(), &path, 0));
+        facts.map(|facts| (facts.st_dev, facts.st_ino)).at("exec", format!("look at {path}"))
+    };
+    Ok(inode("self")? != inode(&state.pid.to_string())?)
+}
+
+/// Where the program is born: where the container's process is now, or where `--cgroup` says, which must be below the
+/// container's own cgroup.
+fn cgroup(args: &ArgMatches, place: Option<(&Mount, &CgroupPath)>, state: &State) -> Result<Option<String>> {
+    let mut asked = args.get_many::<String>("cgroup").into_iter().flatten().map(|text| exec::cgroup(text));
+    let first = asked.next();
+    if asked.any(|other| Some(other) != first) {
+        bail!("--cgroup: cgroup v2 has one tree for all controllers, so there is one path only");
+    }
+    let Some((mount, own)) = place else {
+        return match first {
+            Some(_) => bail!("--cgroup: the container has no cgroup of its own"),
+            None => Ok(None),
+        };
+    };
+    let cgroup = match first {
+        Some(path) => {
+            let own = Cgroup::open(mount, &CString::new(own.path.as_str())?).at("--cgroup", "")?;
+            own.below(path).at("--cgroup", "")?
+        }
+        None => Cgroup::of_process(mount, state.pid).at("cgroup", "")?,
+    };
+    Ok(Some(cgroup.path().to_string_lossy().into_owned()))
+}
