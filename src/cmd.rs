@@ -25,6 +25,7 @@ use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job, New};
 use crate::process::seal::seal;
+use crate::process::wait::Signals;
 use crate::process::{console, end, home, identity};
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container};
@@ -312,12 +313,13 @@ fn refuse(draft: &Draft) -> Result<()> {
     }
 }
 
-/// The top of create and run: read, plan, perform; then `after` with the created container.
+/// The top of create and run: read, plan, perform; then `after` with the created container, and with the signals that
+/// come meanwhile if the command stays in the foreground.
 fn make<T>(
     globals: &Globals,
     args: &ArgMatches,
     start: bool,
-    after: impl FnOnce(&Job, Created, &Spec) -> Result<T>,
+    after: impl FnOnce(&Job, Created, &Spec, Option<Signals>) -> Result<T>,
 ) -> Result<T> {
     crate::state::check_id(id(args))?;
     let mut bundle = Bundle::read(args, start)?;
@@ -340,12 +342,13 @@ fn make<T>(
         waits: !start,
     };
     let job = Job { plan: &plan, container: &container, cgroups: bundle.cgroups.as_ref(), new: Some(new) };
+    let signals = (!bundle.request.terminal.detach).then(Signals::block).transpose()?;
     let created = parent::create(&job)?;
     // Not before: a failing command must say one thing only.
     for warning in &warnings {
         globals.log.warning(warning);
     }
-    after(&job, created, &spec)
+    after(&job, created, &spec, signals)
 }
 
 /// Descriptors that the caller has left open are not the container's, but those that it says (CVE-2024-21626).

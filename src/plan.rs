@@ -305,6 +305,8 @@ pub enum Op {
     Undumpable,
     /// (both) Use these processors only: a bit each, the lowest of the first word is processor 0.
     Affinity(Vec<u64>),
+    /// (child) Let signals through, which a command in the foreground blocks for itself, to hand them on.
+    UnblockSignals,
     /// (child) Join a namespace.
     Setns(Slot, Namespace),
     /// (child) Join these namespaces of the process behind the pidfd, all at once.

@@ -187,6 +187,7 @@ fn side(op: &Op) -> Side {
         | Op::SendPidfd(_) => Side::Parent,
         Op::Dumpable
         | Op::Setns(..)
+        | Op::UnblockSignals
         | Op::Join(..)
         | Op::Unshare(_)
         | Op::EnterTime(_)

@@ -8,7 +8,8 @@ use crate::host::Host;
 use crate::process::exec::{self, Options, Request};
 use crate::process::parent::{self, Job};
 use crate::process::start::saved_spec;
-use crate::process::{console, end, home, identity, wait};
+use crate::process::wait::{self, Signals};
+use crate::process::{console, end, home, identity};
 use crate::spec::{Process, Spec};
 use crate::state::{CgroupPath, Container, Dir, State, Status};
 use crate::sys::fs;
@@ -26,14 +27,13 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
 }
 
 fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+    let preserve_fds = args.get_one::<u32>("preserve-fds").copied().unwrap_or(0);
+    claim_descriptors(preserve_fds)?;
     let mut words = args.get_many::<String>("ID").into_iter().flatten();
     let id = words.next().map_or("", String::as_str);
     let options = options(args, words.cloned().collect())?;
     let dir = Dir::open(&globals.root, id)?;
     let (container, state) = find(&dir, args.get_flag("ignore-paused"))?;
-    let preserve_fds = args.get_one::<u32>("preserve-fds").copied().unwrap_or(0);
-    claim_descriptors(preserve_fds)?;
-
     let config = dir.config()?;
     let spec = saved_spec(&config)?;
     let read = |path: &PathBuf| read_file(path).at("--process", format!("read {}", path.display()));
@@ -57,11 +57,13 @@ fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     refuse(&draft)?;
     let plan = draft.finish();
     let job = Job { plan: &plan, container: &container, cgroups: mount.as_ref(), new: None };
-    let entered = parent::enter(&job)?;
     if request.terminal.detach {
+        parent::enter(&job)?;
         return Ok(0);
     }
-    let status = wait::wait(&entered.child, entered.terminal.as_ref())?;
+    let signals = Signals::block()?;
+    let entered = parent::enter(&job)?;
+    let status = wait::wait(&entered.child, &signals, entered.terminal.as_ref())?;
     Ok(u8::try_from(status).unwrap_or(u8::MAX))
 }
 

@@ -11,20 +11,17 @@ use clap::ArgMatches;
 
 /// Runs the command.
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    let detach = args.get_flag("detach");
     let keep = args.get_flag("keep");
-    make(globals, args, true, |job, created, spec| {
+    make(globals, args, true, |job, created, spec, signals| {
         // From here on there is a container, which goes again if it cannot be started.
         let started = await_exec(job, &created).and_then(|()| poststart(spec, job.container, &created.state));
         if let Err(error) = started {
             return Err(delete(globals, job, &created, spec).err().unwrap_or(error));
         }
-        if detach {
-            created.dir.unlock()?;
-            return Ok(0);
-        }
         created.dir.unlock()?;
-        let status = wait::wait(&created.child, created.terminal.as_ref())?;
+        // `--detach`
+        let Some(signals) = signals else { return Ok(0) };
+        let status = wait::wait(&created.child, &signals, created.terminal.as_ref())?;
         if !keep {
             delete(globals, job, &created, spec)?;
         }

@@ -69,6 +69,7 @@ impl<'a> Child<'a> {
             Op::Dumpable => process::prctl(libc::PR_SET_DUMPABLE, 1, 0).map(drop)?,
             Op::Undumpable => process::prctl(libc::PR_SET_DUMPABLE, 0, 0).map(drop)?,
             Op::Affinity(mask) => process::set_affinity(mask)?,
+            Op::UnblockSignals => process::unblock_signals()?,
             Op::Join(slot, kinds) => {
                 process::setns(self.slot(*slot)?, kinds.iter().fold(0, |flags, kind| flags | kind.flag()))?;
             }

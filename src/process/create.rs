@@ -62,6 +62,9 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     let own_mounts = !wanted.is_shared(Namespace::Mount);
     draft.clone = wanted.by_clone();
     plan_hook_state(spec, &mut draft);
+    if request.start && !request.terminal.detach {
+        draft.child("runtime", Op::UnblockSignals);
+    }
     namespaces::plan(spec, host, &wanted, proc, &mut draft);
     plan_session(&request.id, request.no_new_keyring, process, proc, &mut draft);
     plan_root(request, spec, own_mounts, &mut draft);

@@ -48,6 +48,9 @@ pub fn plan(request: &Request, spec: &Spec, process: &Process, host: &Host) -> D
     let namespaces = Namespaces::read(request, spec);
     draft.clone = namespaces.clone(request, host, init, &mut draft);
 
+    if !request.terminal.detach {
+        draft.child("runtime", Op::UnblockSignals);
+    }
     identity::plan_limits(process, proc, &mut draft);
     settings::plan(spec, process, host, &mut draft);
     labels::plan(process, host, proc, &mut draft);

@@ -124,6 +124,8 @@ fn become_hook(files: Files) -> Result<()> {
     process::dup_to(files.stdout, 1)?;
     process::dup_to(files.stderr, 2)?;
     process::cloexec_from(3)?;
+    // A command in the foreground blocks them.
+    process::unblock_signals()?;
     fs::umask(0o022);
     Ok(())
 }

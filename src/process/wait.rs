@@ -10,17 +10,27 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+/// The signals that come to the command and are the program's.
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Blocks them; from here on none is lost. To be called before the program's process is made, which lets them through
+    /// again ([`crate::plan::Op::UnblockSignals`]).
+    pub fn block() -> Result<Signals> {
+        let mut mask = SigSet::all();
+        for own in [Signal::SIGCHLD, Signal::SIGURG, Signal::SIGPIPE] {
+            mask.remove(own);
+        }
+        mask.thread_block().at("run", "block signals")?;
+        Ok(Signals(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).at("run", "receive signals")?))
+    }
+}
+
 /// Waits for the program's end and gives its exit status, 128 + n after signal n. `terminal` is where its terminal
 /// comes from, if it has one that is the caller's business.
-pub fn wait(child: &Child, terminal: Option<&OwnedFd>) -> Result<i32> {
-    let mut mask = SigSet::all();
-    for own in [Signal::SIGCHLD, Signal::SIGURG, Signal::SIGPIPE] {
-        mask.remove(own);
-    }
-    mask.thread_block().at("run", "block signals")?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).at("run", "receive signals")?;
+pub fn wait(child: &Child, signals: &Signals, terminal: Option<&OwnedFd>) -> Result<i32> {
     let mut console = terminal.map(Console::receive).transpose()?;
-    let status = wait_with(child, &signals, console.as_mut());
+    let status = wait_with(child, &signals.0, console.as_mut());
     if let (Some(console), Ok(_)) = (&mut console, &status) {
         console.finish()?;
     }

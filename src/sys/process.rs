@@ -292,6 +292,14 @@ pub fn own_pid() -> i32 {
     unsafe { libc::getpid() }
 }
 
+/// Lets all signals through (sigprocmask(2)), also those that came while they were blocked.
+pub fn unblock_signals() -> Result<()> {
+    let (none, no_old) = ([0u64; 1], core::ptr::null::<u64>());
+    let (how, set, size) = (libc::SIG_SETMASK, none.as_ptr(), size_of_val(&none));
+    // SAFETY: the set lives over the call and its exact size is passed; the old one is not asked for.
+    check(unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, set, no_old, size) }).map(drop)
+}
+
 /// Whether a descriptor of this number is open (fcntl(2), F_GETFD).
 #[must_use]
 pub fn is_open(number: u32) -> bool {
