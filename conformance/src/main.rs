@@ -12,6 +12,7 @@ mod holder;
 mod hook;
 mod leftovers;
 mod mountinfo;
+mod netlink;
 mod probe;
 mod runtime;
 mod sandbox;

@@ -188,7 +188,12 @@ impl Runtime {
 
     /// Waits until the descriptor can be read from (a pidfd: the process has ended); false when time is over.
     pub fn readable(&self, fd: impl AsFd) -> Outcome<bool> {
-        let left = self.deadline.get().saturating_duration_since(Instant::now());
+        self.readable_within(fd, Duration::MAX)
+    }
+
+    /// The same, for what should be there already.
+    pub fn readable_within(&self, fd: impl AsFd, time: Duration) -> Outcome<bool> {
+        let left = self.deadline.get().saturating_duration_since(Instant::now()).min(time);
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         Ok(poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout)? > 0)
     }

@@ -78,6 +78,7 @@ pub fn furnish(options: &Options, work: &Path) -> Result<Runtime, String> {
     }
     mount(Some("conformance"), work, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
         .map_err(said("mount work"))?;
+    lay_over_tmp(work)?;
     // As on a host under systemd: what a container lets out becomes visible here, and what slaves must get comes from here.
     mount(None::<&str>, work, None::<&str>, MsFlags::MS_SHARED, None::<&str>).map_err(said("share work"))?;
     let probe = work.join("probe");

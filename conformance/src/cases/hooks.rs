@@ -76,14 +76,17 @@ fn record_of(container: &Container<'_>, name: &str) -> Outcome<Value> {
     found.map_or_else(|| failed(format!("the {name} hook was not called")), Ok)
 }
 
+/// An operation on a container.
+type Step = fn(&mut Container<'_>) -> Outcome;
+
 fn order() -> Vec<Case> {
     let called_by = |kind: &'static str, by: &'static str, when: &'static str| {
         must(LIFECYCLE, format!("{kind} hooks are called {when}"), move |rt| {
             let mut container = hooked(rt, &[(kind, kind, &[])], &["wait"])?;
-            let steps: [(&str, &dyn Fn(&mut Container<'_>) -> Outcome); 3] = [
-                ("create", &|container| container.create()),
-                ("start", &|container| container.start().and_then(|()| container.answers().map(drop))),
-                ("delete", &|container| container.end()),
+            let steps: [(&str, Step); 3] = [
+                ("create", |container| container.create()),
+                ("start", |container| container.start().and_then(|()| container.answers().map(drop))),
+                ("delete", |container| container.end()),
             ];
             for (step, act) in steps {
                 holds(names(&container).is_empty() || step_is_after(step, by), || {

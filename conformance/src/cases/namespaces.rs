@@ -188,7 +188,7 @@ fn user_mappings() -> Vec<Case> {
         }),
         must(section, "root inside has its capabilities there", |rt| {
             let seen = rt.ask(with_user_namespace(), &["status"])?["status"]["CapEff"].clone();
-            holds(seen.as_str().is_some_and(|hex| hex.trim_start_matches('0') != ""), || {
+            holds(seen.as_str().is_some_and(|hex| !hex.trim_start_matches('0').is_empty()), || {
                 format!("CapEff: {seen}")
             })
         }),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
 
 pub fn cases() -> Vec<Case> {
     let section = "config.md Process";
@@ -58,7 +59,7 @@ fn on_a_terminal(rt: &Runtime, patch: Value) -> Outcome<(Container<'_>, Value)> 
     let path = container.bundle.join("console");
     let listener = UnixListener::bind(&path)?;
     container.try_create_with(&["--console-socket", &path.to_string_lossy()])?.worked("create")?;
-    if !rt.readable(&listener)? {
+    if !rt.readable_within(&listener, Duration::from_secs(3))? {
         return failed("nobody connected to the console socket");
     }
     let (stream, _) = listener.accept()?;
