@@ -310,6 +310,37 @@ fn a_destination_cannot_lead_out_of_the_root() {
     host_umount(&format!("{source}/sub"));
 }
 
+/// Images ship links whose targets come with the mount: /etc/resolv.conf -> ../run/systemd/resolve/stub-resolv.conf.
+#[test]
+fn a_destination_that_is_a_link_to_nothing_is_made_where_the_link_points_inside_the_root() {
+    let Some(bundle) = Bundle::new(|_| {}) else { return };
+    let source = bundle.beside("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "bound\n").unwrap();
+    let rootfs = bundle.dir.join("rootfs");
+    symlink("../run/resolve/stub", rootfs.join("etc/relative")).unwrap();
+    symlink("/opt/absolute", rootfs.join("link")).unwrap();
+    symlink("../../../../../../up", rootfs.join("out")).unwrap();
+    symlink("/var/later", rootfs.join("parent")).unwrap();
+    bundle.edit(|config| {
+        let file = source.join("file");
+        add(config, json!({"destination": "/etc/relative", "source": file, "options": ["bind"]}));
+        add(config, json!({"destination": "/link", "source": source, "options": ["bind"]}));
+        add(config, json!({"destination": "/out", "source": file, "options": ["bind"]}));
+        add(config, json!({"destination": "/parent/inner/file", "source": file, "options": ["bind"]}));
+        shell(config, "cat /run/resolve/stub /opt/absolute/file /up /var/later/inner/file");
+    });
+    assert_eq!(bundle.run().ok().stdout, "bound\n".repeat(4));
+    assert!(!Path::new("/up").exists() && !Path::new("/opt/absolute").exists());
+    symlink("b", rootfs.join("a")).unwrap();
+    symlink("a", rootfs.join("b")).unwrap();
+    bundle.edit(|config| {
+        config["mounts"].as_array_mut().unwrap().last_mut().unwrap()["destination"] = json!("/a")
+    });
+    let failed = bundle.run();
+    assert!(failed.stderr.contains("(ELOOP)"), "{failed:?}");
+}
+
 #[test]
 fn a_link_cannot_lead_a_mount_into_proc() {
     // CVE-2019-19921, CVE-2023-27561

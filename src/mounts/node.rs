@@ -1,6 +1,6 @@
 //! Device nodes, fifos, links and directories inside the root. Performed by the child; must not allocate.
 
-use super::target::{self, Buffer};
+use super::target;
 use crate::sys::fs;
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
@@ -64,7 +64,7 @@ impl<'a> Directory<'a> {
         let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::EINVAL)?;
         let parent = match self.last.take() {
             Some((last, parent)) if last == dir => parent,
-            _ => target::make_directory_of(root, &mut Buffer::relative(path)?)?,
+            _ => target::make_directory_of(root, path)?,
         };
         Ok((&self.last.insert((dir, parent)).1, name))
     }

@@ -7,7 +7,7 @@ use crate::plan::Target;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
@@ -49,45 +49,84 @@ impl Buffer {
         let path = self.bytes.get(..self.length).unwrap_or_default();
         path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1)
     }
+
+    /// Puts what a link says in the place of the name from `start` to `end`; an absolute link starts at the root.
+    fn splice(&mut self, start: usize, end: usize, link: &[u8]) -> Result<()> {
+        let before = if link.starts_with(b"/") { &[] } else { self.bytes.get(..start).unwrap_or_default() };
+        let after = self.bytes.get(end..self.length).unwrap_or_default();
+        let mut bytes = [0; 4096];
+        let mut length = 0;
+        for part in [before, link, after] {
+            bytes.get_mut(length..length + part.len()).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(part);
+            length += part.len();
+        }
+        if length == bytes.len() {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        *self = Buffer { bytes, length };
+        Ok(())
+    }
 }
 
-/// Opens the directory that holds `path`, making it and those above it where they are missing, and gives the
-/// path's last name to `call`.
-pub fn in_parent<T>(
-    root: impl AsFd,
-    path: &CStr,
-    call: impl FnOnce(&OwnedFd, &CStr) -> Result<T>,
-) -> Result<T> {
-    let mut path = Buffer::relative(path)?;
-    let parent = make_directory_of(root, &mut path)?;
-    call(&parent, path.part(path.last())?)
+/// What the last name of a path is to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Directory,
+    File,
 }
 
-/// Opens the directory that holds what the path names, making it and those above it where they are missing.
-pub fn make_directory_of(root: impl AsFd, path: &mut Buffer) -> Result<OwnedFd> {
-    let length = path.last().saturating_sub(1);
-    directory(root.as_fd(), path, length)
+/// How far [`walk`] came: to the end, or to a link that points to nothing.
+enum Walk {
+    End(OwnedFd),
+    Link(usize, usize),
 }
+
+/// As many links as the kernel follows in one path (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 
 /// Opens a directory, making it and those above it where they are missing.
 pub fn make_directory(root: impl AsFd, path: &CStr) -> Result<OwnedFd> {
-    let mut path = Buffer::relative(path)?;
-    let length = path.length;
-    directory(root.as_fd(), &mut path, length)
+    make(root.as_fd(), path, Kind::Directory, true)
 }
 
-/// The directory that the first `length` bytes name. The whole is tried first, for it mostly is there; what is
-/// missing is made from the longest part that is there, one name after the other.
-fn directory(root: impl AsFd, path: &mut Buffer, length: usize) -> Result<OwnedFd> {
-    let root = root.as_fd();
-    let kind = fs::O_PATH | fs::O_DIRECTORY;
-    let mut there = length;
+/// Opens the directory that holds what the path names, making it and those above it where they are missing.
+pub fn make_directory_of(root: impl AsFd, path: &CStr) -> Result<OwnedFd> {
+    let mut path = Buffer::relative(path)?;
+    let length = path.last().saturating_sub(1);
+    path.with_part(0, length, |part| make(root.as_fd(), part, Kind::Directory, true))
+}
+
+/// Makes what is missing of a path. A link that points to nothing is followed as one that points to something would
+/// be, and its target is made: images ship such links, /etc/resolv.conf for one.
+fn make(root: BorrowedFd, path: &CStr, kind: Kind, follow: bool) -> Result<OwnedFd> {
+    let mut path = Buffer::relative(path)?;
+    for _ in 0..MAX_LINKS {
+        match walk(root, &mut path, kind)? {
+            Walk::End(place) => return Ok(place),
+            Walk::Link(..) if !follow => return Err(Errno::ELOOP),
+            Walk::Link(start, end) => {
+                let mut link = [0; 4096];
+                let parent = path.with_part(0, start, |part| open_directory(root, part))?;
+                let length = path.with_part(start, end, |name| fs::readlink_at(&parent, name, &mut link))?;
+                path.splice(start, end, link.get(..length).unwrap_or_default())?;
+            }
+        }
+    }
+    Err(Errno::ELOOP)
+}
+
+fn open_directory(root: BorrowedFd, path: &CStr) -> Result<OwnedFd> {
+    let path = if path.is_empty() { c"." } else { path };
+    fs::open_in(root, path, fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::InRoot)
+}
+
+/// One walk along the path. The whole is tried first, for a directory mostly is there; what is missing is made from
+/// the longest part that is there, one name after the other.
+fn walk(root: BorrowedFd, path: &mut Buffer, kind: Kind) -> Result<Walk> {
+    let length = path.length;
+    let mut there = if kind == Kind::Directory { length } else { path.last().saturating_sub(1) };
     let mut parent = loop {
-        let whole = |part: &CStr| {
-            let part = if part.is_empty() { c"." } else { part };
-            fs::open_in(root, part, kind, 0, Resolve::InRoot)
-        };
-        match path.with_part(0, there, whole) {
+        match path.with_part(0, there, |part| open_directory(root, part)) {
             Err(Errno::ENOENT) if there > 0 => {
                 let before = path.bytes.get(..there).unwrap_or_default();
                 there = before.iter().rposition(|b| *b == b'/').unwrap_or(0);
@@ -96,22 +135,41 @@ fn directory(root: impl AsFd, path: &mut Buffer, length: usize) -> Result<OwnedF
         }
     };
     while there < length {
-        let start = if there == 0 { 0 } else { there + 1 };
+        let start = if there == 0 && path.bytes.first() != Some(&b'/') { 0 } else { there + 1 };
         let rest = path.bytes.get(start..length).unwrap_or_default();
         there = rest.iter().position(|b| *b == b'/').map_or(length, |slash| start + slash);
-        if start == there {
-            continue;
-        }
-        parent = path.with_part(start, there, |name| {
-            // Somebody else may have made it in between: what counts is that it is a directory, and no link.
-            match fs::mkdir_at(&parent, name, 0o755) {
-                Ok(()) | Err(Errno::EEXIST) => {}
-                Err(error) => return Err(error),
+        parent = match path.bytes.get(start..there).unwrap_or_default() {
+            b"" | b"." => continue,
+            // Of a link's text. Only the kernel knows where it leads without leaving the root.
+            b".." => path.with_part(0, there, |part| open_directory(root, part))?,
+            _ => {
+                let last = if there == length { kind } else { Kind::Directory };
+                match path.with_part(start, there, |name| make_name(&parent, name, last))? {
+                    Some(place) => place,
+                    None => return Ok(Walk::Link(start, there)),
+                }
             }
-            fs::open_at(&parent, name, kind | fs::O_NOFOLLOW, 0)
-        })?;
+        };
     }
-    Ok(parent)
+    Ok(Walk::End(parent))
+}
+
+/// Makes one name in a directory that is held open, and opens it; `None` if a link has that name. Somebody else may
+/// have made it in between: what counts is that it is of the right kind.
+fn make_name(parent: &OwnedFd, name: &CStr, kind: Kind) -> Result<Option<OwnedFd>> {
+    let (made, flags) = match kind {
+        Kind::Directory => (fs::mkdir_at(parent, name, 0o755), fs::O_DIRECTORY),
+        Kind::File => (fs::mknod_at(parent, name, libc::S_IFREG | 0o644, 0), 0),
+    };
+    let was_there = match made {
+        Ok(()) => false,
+        Err(Errno::EEXIST) => true,
+        Err(error) => return Err(error),
+    };
+    if was_there && fs::readlink_at(parent, name, &mut [0; 1]).is_ok() {
+        return Ok(None);
+    }
+    fs::open_at(parent, name, fs::O_PATH | fs::O_NOFOLLOW | flags, 0).map(Some)
 }
 
 /// Opens the place of a mount, making it as an empty file or a directory where it is missing.
@@ -121,11 +179,10 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     let kind = if directory { fs::O_DIRECTORY } else { 0 };
     let relative = Buffer::relative(&target.path)?;
     let place = match fs::open_in(root, relative.part(0)?, fs::O_PATH | kind, 0, resolve) {
-        Err(Errno::ENOENT) if directory => return make_directory(root, &target.path),
-        Err(Errno::ENOENT) => in_parent(root, &target.path, |parent, name| {
-            fs::mknod_at(parent, name, libc::S_IFREG | 0o644, 0)?;
-            fs::open_at(parent, name, fs::O_PATH | fs::O_NOFOLLOW, 0)
-        })?,
+        Err(Errno::ENOENT) => {
+            let kind = if directory { Kind::Directory } else { Kind::File };
+            return make(root, &target.path, kind, !target.real);
+        }
         other => other?,
     };
     // A link in the root may lead a harmless looking destination into the procfs that was mounted before it; only
