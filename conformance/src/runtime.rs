@@ -55,9 +55,9 @@ impl Called {
 
 impl Runtime {
     /// Makes the folders that all cases share.
-    pub fn new(options: &Options, work: &Path) -> io::Result<Self> {
+    pub fn new(options: &Options, path: PathBuf, work: &Path) -> io::Result<Self> {
         let runtime = Self {
-            path: options.runtime.clone(),
+            path,
             root: options.root.clone().unwrap_or_else(|| work.join("root")),
             work: work.into(),
             limit: options.limit,

@@ -78,6 +78,7 @@ pub fn furnish(options: &Options, work: &Path) -> Result<Runtime, String> {
     }
     mount(Some("conformance"), work, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
         .map_err(said("mount work"))?;
+    let binary = bind_runtime(&options.runtime, work)?;
     lay_over_tmp(work)?;
     // As on a host under systemd: what a container lets out becomes visible here, and what slaves must get comes from here.
     mount(None::<&str>, work, None::<&str>, MsFlags::MS_SHARED, None::<&str>).map_err(said("share work"))?;
@@ -85,7 +86,7 @@ pub fn furnish(options: &Options, work: &Path) -> Result<Runtime, String> {
     fs::copy("/proc/self/exe", &probe).map_err(said("copy the probe"))?;
     fs::set_permissions(&probe, fs::Permissions::from_mode(0o755)).map_err(said("copy the probe"))?;
     std::os::unix::fs::symlink("probe", work.join("hook")).map_err(said("link the hook"))?;
-    Runtime::new(options, work).map_err(said("prepare the work folder"))
+    Runtime::new(options, binary, work).map_err(said("prepare the work folder"))
 }
 
 /// All mounts but those under /proc and /sys, which containers' own (in user namespaces) may not exceed.
@@ -104,6 +105,17 @@ fn make_everything_read_only() -> Result<(), String> {
     Ok(())
 }
 
+/// The runtime is called by a name in the work folder: its own path may be on a mount below /tmp.
+fn bind_runtime(runtime: &Path, work: &Path) -> Result<PathBuf, String> {
+    let binary = work.join("bin").join(runtime.file_name().unwrap_or_default());
+    fs::create_dir(work.join("bin"))
+        .and_then(|()| fs::write(&binary, ""))
+        .map_err(said("prepare --runtime"))?;
+    mount(Some(runtime), &binary, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(said("bind --runtime"))?;
+    Ok(binary)
+}
+
 /// Runtimes may want to write to /tmp. They see what is there, and what they write is gone with the harness.
 fn lay_over_tmp(work: &Path) -> Result<(), String> {
     for name in ["upper", "workdir"] {
@@ -116,8 +128,8 @@ fn lay_over_tmp(work: &Path) -> Result<(), String> {
     mount(Some("tmp"), "/tmp", Some("overlay"), MsFlags::empty(), Some(options.as_str()))
         .map_err(said("cover /tmp"))?;
     let reached = format!("/proc/self/fd/{}", folder.as_raw_fd());
-    mount(Some(reached.as_str()), work, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .map_err(said("uncover work"))
+    let whole = MsFlags::MS_BIND | MsFlags::MS_REC;
+    mount(Some(reached.as_str()), work, None::<&str>, whole, None::<&str>).map_err(said("uncover work"))
 }
 
 fn set_read_only(target: &str, wanted: bool) -> Result<(), Errno> {
