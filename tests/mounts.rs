@@ -600,6 +600,17 @@ fn listed_devices_have_their_numbers_modes_and_owners() {
 }
 
 #[test]
+fn a_listed_ptmx_is_the_containers_own_all_the_same() {
+    // config-linux.md#default-devices: /dev/ptmx is of the container's devpts. Docker lists the host's if --privileged.
+    let Some(bundle) = Bundle::shell("readlink /dev/ptmx", |config| {
+        config["linux"]["devices"] = json!([{"type": "c", "path": "/dev/ptmx", "major": 5, "minor": 2}]);
+    }) else {
+        return;
+    };
+    assert_eq!(bundle.run().ok().stdout, "pts/ptmx\n");
+}
+
+#[test]
 fn a_device_that_the_image_has_already_is_taken_if_it_is_the_same() {
     let Some(bundle) = Bundle::shell("stat -c '%t:%T %u' /dev/null", |config| {
         config["mounts"]

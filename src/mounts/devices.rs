@@ -60,7 +60,11 @@ pub fn plan(spec: &Spec, host: &Host, draft: &mut Draft) {
         }
     }
     for node in listed {
-        plan_node(node, host, draft);
+        // Engines list every device of the host for a privileged container; its terminals are its own devpts' all the
+        // same (config-linux.md#default-devices), as runc does it.
+        if bound || node.path != "/dev/ptmx" {
+            plan_node(node, host, draft);
+        }
     }
 }
 
