@@ -222,7 +222,7 @@ impl Bundle {
             start,
             terminal: console::Wanted { socket: console_socket, detach, size: None },
             pidfd_socket,
-            home: None,
+            env: Vec::new(),
             cgroup: None,
         };
         Ok(Bundle { config, request, cgroups: None })
@@ -250,6 +250,22 @@ impl Bundle {
         Ok(())
     }
 
+    /// Sockets that systemd has opened for this command are the program's (sd_listen_fds(3)): they come first, then those
+    /// of `--preserve-fds`. The program is process 1 of its own pid namespace; else it must not look at the number, as
+    /// under runc.
+    fn pass_sockets(&mut self) {
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+        let ours = u32::try_from(process::own_pid()).ok();
+        let Some(count) = number("LISTEN_FDS").filter(|count| (1..1024).contains(count)) else { return };
+        if number("LISTEN_PID") != ours {
+            return;
+        }
+        self.request.preserve_fds += count;
+        self.request.env.extend([format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()]);
+        let names = std::env::var("LISTEN_FDNAMES").ok();
+        self.request.env.extend(names.map(|names| format!("LISTEN_FDNAMES={names}")));
+    }
+
     /// Looks up what the configuration leaves to the caller's terminal and to the root file system.
     fn fill_in(&mut self, spec: &Spec) {
         let Some(process) = &spec.process else { return };
@@ -260,7 +276,8 @@ impl Bundle {
         if identity::needs_home(process) {
             let root = spec.root.as_ref().map_or("", |root| &*root.path);
             let path = CString::new(crate::mounts::in_bundle(&self.request.bundle, root));
-            self.request.home = Some(home::below(&path.unwrap_or_default(), process.user.uid));
+            let home = home::below(&path.unwrap_or_default(), process.user.uid);
+            self.request.env.push(format!("HOME={home}"));
         }
     }
 
@@ -323,6 +340,7 @@ fn make<T>(
 ) -> Result<T> {
     crate::state::check_id(id(args))?;
     let mut bundle = Bundle::read(args, start)?;
+    bundle.pass_sockets();
     claim_descriptors(bundle.request.preserve_fds)?;
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;

@@ -361,6 +361,7 @@ fn a_program_in_a_user_namespace_is_root_there_and_nobody_outside() {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     assert_eq!(lines.get(..2).unwrap(), ["5", "6 7"]);
     assert_eq!(lines[2].split_whitespace().collect::<Vec<_>>(), ["0", "100000", "1000"]);
+    until("the pid file is there", || pid_file.exists());
     let pid: i32 = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
     assert_eq!(namespace(pid, "user"), bundle.namespace("user"));
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -491,5 +492,51 @@ fn a_container_with_powers_sees_no_process_of_the_host_that_it_could_trace() {
     let place = |word: &str| trace.find(word).unwrap_or_else(|| panic!("{word}: {trace}"));
     assert!(place("PR_SET_DUMPABLE, SUID_DUMP_DISABLE") < place("clone3("), "{trace}");
     assert!(!trace.contains("SUID_DUMP_USER"), "{trace}");
+    gone(&bundle);
+}
+
+#[test]
+fn sockets_of_systemd_are_the_programs_before_those_of_preserve_fds() {
+    // sd_listen_fds(3)
+    let script = "echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; ls /proc/self/fd | tr '\\n' ' '";
+    let Some(bundle) = Bundle::shell(script, |_| {}) else { return };
+    let open = "exec 3</dev/null 4</dev/null 5</dev/null 6</dev/null; LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=a:b; \
+        export LISTEN_FDS LISTEN_PID LISTEN_FDNAMES; exec \"$@\"";
+    let words = ["run", "--bundle", bundle.dir.to_str().unwrap(), "--preserve-fds", "1", &bundle.id];
+    let done = bundle.done(&mut bundle.wrapped(open, &words)).ok();
+    // 6 is that of ls itself, for the directory.
+    assert_eq!(done.stdout, "2 1 a:b\n0 1 2 3 4 5 6 ");
+    // Those of another process are nobody's here.
+    let done = bundle.done(&mut bundle.wrapped(&open.replace("$$", "1"), &words)).ok();
+    assert_eq!(done.stdout, "\n0 1 2 3 4 ");
+    bundle.leftovers();
+}
+
+#[test]
+fn any_step_of_exec_may_fail_and_the_container_goes_on_as_before() {
+    if !cfg!(debug_assertions) {
+        return skip("steps fail on request in debug builds only");
+    }
+    let Some(bundle) = running(|_| {}) else { return };
+    let file = bundle.beside("pid");
+    let word = "any-step-of-exec";
+    let options = ["--tty", "--pid-file", file.to_str().unwrap(), "--env", &format!("WORD={word}")];
+    for side in ["parent", "child"] {
+        let failed = (0..).take_while(|number| {
+            let mut command = command(&bundle, &options, &["sh", "-c", "exit 9"]);
+            let done = bundle.done(command.env("CASQUE_FAULT", format!("{side}:{number}")));
+            if done.code == 255 {
+                assert!(refused(&done).to_lowercase().ends_with("(ecanceled)"), "{done:?}");
+                assert!(!file.exists());
+            }
+            assert_eq!(support::processes_with(word), [0; 0]);
+            assert_eq!(bundle.status(), "running");
+            done.code == 255
+        });
+        // Behind the last step nothing fails, and the program runs.
+        let failed = failed.count();
+        assert!(failed > if side == "parent" { 7 } else { 12 }, "{side}: {failed} steps");
+        fs::remove_file(&file).unwrap();
+    }
     gone(&bundle);
 }

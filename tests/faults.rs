@@ -88,6 +88,10 @@ fn every_step_of_run(bundle: &Bundle) {
             let closes = steps[number - 1].op == "close-from";
             steps.drain(number - usize::from(closes)..=number);
         }
+        if side == "child" {
+            // In the foreground the command keeps signals to itself.
+            steps.insert(0, Step { origin: "runtime".to_owned(), op: "unblock-signals".to_owned() });
+        }
         for (number, step) in steps.iter().enumerate() {
             let what = format!("run, {side}:{number} ({})", step.op);
             println!("{what}");

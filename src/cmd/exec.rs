@@ -47,7 +47,7 @@ fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     request.cgroup = cgroup(args, mount.as_ref().zip(container.cgroup.as_ref()), &state)?;
     if identity::needs_home(&process) {
         let root = CString::new(format!("/proc/{}/root", state.pid))?;
-        request.home = Some(home::below(&root, process.user.uid));
+        request.env.push(format!("HOME={}", home::below(&root, process.user.uid)));
     }
     if process.terminal && !request.terminal.detach {
         request.terminal.size = console::callers_size();

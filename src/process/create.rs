@@ -33,8 +33,8 @@ pub struct Request {
     pub terminal: console::Wanted,
     /// `--pidfd-socket`, absolute.
     pub pidfd_socket: Option<CString>,
-    /// What HOME is to be if the environment has none.
-    pub home: Option<String>,
+    /// What the runtime adds to the environment: HOME where it has none, `LISTEN_FDS`.
+    pub env: Vec<String>,
     /// Where the container's cgroup is to be, below the cgroup2 mount, and which controllers there are; none with
     /// `--cgroup-manager disabled`.
     pub cgroup: Option<(String, Controllers)>,
@@ -94,7 +94,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     if let Some(Compiled { program, flags }) = filter {
         draft.child("linux.seccomp", Op::Filter { program, flags });
     }
-    identity::plan_exec(process, request.home.as_deref(), &mut draft);
+    identity::plan_exec(process, &request.env, &mut draft);
     draft
 }
 

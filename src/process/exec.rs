@@ -33,8 +33,8 @@ pub struct Request {
     pub pidfd_socket: Option<CString>,
     /// `--console-socket`, and what the caller's own terminal is like.
     pub terminal: console::Wanted,
-    /// What HOME is to be if the environment has none.
-    pub home: Option<String>,
+    /// What the runtime adds to the environment: HOME where it has none.
+    pub env: Vec<String>,
 }
 
 /// The program's way into the container, as a table of contents. `spec` is the container's, `process` the program's.
@@ -64,7 +64,7 @@ pub fn plan(request: &Request, spec: &Spec, process: &Process, host: &Host) -> D
     if let Some(Compiled { program, flags }) = filter {
         draft.child("linux.seccomp", Op::Filter { program, flags });
     }
-    identity::plan_exec(process, request.home.as_deref(), &mut draft);
+    identity::plan_exec(process, &request.env, &mut draft);
     plan_end(request, &mut draft);
     draft
 }

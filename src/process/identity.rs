@@ -191,26 +191,21 @@ pub fn plan_find(process: &Process, draft: &mut Draft) {
     draft.child("process.args[0]", Op::FindExec(places));
 }
 
-/// The program and its environment, in which `home` is HOME unless the configuration says one.
-pub fn plan_exec(process: &Process, home: Option<&str>, draft: &mut Draft) {
+/// The program and its environment, to which the runtime has `added` some. Of variables that are there twice the last one
+/// counts, as engines and `exec --env` mean it; programs would find the first. An empty HOME is none (runc's prepareEnv).
+pub fn plan_exec(process: &Process, added: &[String], draft: &mut Draft) {
     let args = process.args.iter().enumerate();
     let args = args.map(|(i, text)| draft.c_string(format!("process.args[{i}]"), text)).collect();
-    let mut env: Vec<CString> =
-        last_ones(&process.env).map(|(i, text)| draft.c_string(format!("process.env[{i}]"), text)).collect();
-    if let Some(home) = home.filter(|_| needs_home(process)) {
-        env.push(draft.c_string("process.env", &format!("HOME={home}")));
+    let given = process.env.iter().map(|text| &**text).filter(|text| *text != "HOME=");
+    let all: Vec<&str> = given.chain(added.iter().map(String::as_str)).collect();
+    let same = |a: &str, b: &str| a.split('=').next() == b.split('=').next();
+    let mut env = Vec::new();
+    for (index, text) in all.iter().enumerate() {
+        if !all.iter().skip(index + 1).any(|later| same(text, later)) {
+            env.push(draft.c_string("process.env", text));
+        }
     }
     draft.child("process.args", Op::Exec { args, env });
-}
-
-/// Of variables that are there twice the last one counts, as engines and `exec --env` mean it; programs would find the
-/// first. An empty HOME is none (runc's prepareEnv).
-fn last_ones<'a>(env: &'a [Text<'a>]) -> impl Iterator<Item = (usize, &'a Text<'a>)> {
-    let name = |text: &'a Text<'a>| text.split_once('=').map_or(&**text, |(name, _)| name);
-    let later = move |i: usize, text: &'a Text<'a>| {
-        env.iter().skip(i + 1).any(|other| &**other != "HOME=" && name(other) == name(text))
-    };
-    env.iter().enumerate().filter(move |(i, text)| &***text != "HOME=" && !later(*i, text))
 }
 
 /// Whether the environment has no HOME, so that /etc/passwd is asked for it.
@@ -241,11 +236,12 @@ mod tests {
 
     #[test]
     fn of_variables_the_last_one_counts_and_home_is_added_where_it_is_missing() {
-        let env = |env: &[&'static str], home: Option<&str>| {
+        let env = |env: &[&'static str], added: &[&str]| {
             let env = env.iter().map(|e| Text::from(*e)).collect();
             let process = Process { env, ..Process::default() };
             let mut draft = Draft::default();
-            plan_exec(&process, home, &mut draft);
+            let added: Vec<String> = added.iter().map(|text| (*text).to_owned()).collect();
+            plan_exec(&process, &added, &mut draft);
             match draft.plan.child.remove(0).op {
                 Op::Exec { env, .. } => {
                     env.iter().map(|e| e.to_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -253,10 +249,10 @@ mod tests {
                 other => panic!("{other}"),
             }
         };
-        assert_eq!(env(&["A=1", "B=2", "A=3"], None), ["B=2", "A=3"]);
-        assert_eq!(env(&["HOME=", "A=1"], Some("/root")), ["A=1", "HOME=/root"]);
-        assert_eq!(env(&["HOME=/x"], Some("/root")), ["HOME=/x"]);
-        assert_eq!(env(&["HOME=/x", "HOME="], Some("/root")), ["HOME=/x"]);
+        assert_eq!(env(&["A=1", "B=2", "A=3"], &[]), ["B=2", "A=3"]);
+        assert_eq!(env(&["HOME=", "A=1"], &["HOME=/root"]), ["A=1", "HOME=/root"]);
+        assert_eq!(env(&["HOME=/x", "HOME="], &[]), ["HOME=/x"]);
+        assert_eq!(env(&["LISTEN_FDS=7", "A=1"], &["LISTEN_FDS=2"]), ["A=1", "LISTEN_FDS=2"]);
     }
 
     #[test]
