@@ -127,9 +127,10 @@ fn lay_over_tmp(work: &Path) -> Result<(), String> {
     let options = format!("lowerdir=/tmp,upperdir={0}/upper,workdir={0}/workdir", work.display());
     mount(Some("tmp"), "/tmp", Some("overlay"), MsFlags::empty(), Some(options.as_str()))
         .map_err(said("cover /tmp"))?;
+    // Moved, not bound: two mounts at one path confuse programs that look for a path's mount in mountinfo.
     let reached = format!("/proc/self/fd/{}", folder.as_raw_fd());
-    let whole = MsFlags::MS_BIND | MsFlags::MS_REC;
-    mount(Some(reached.as_str()), work, None::<&str>, whole, None::<&str>).map_err(said("uncover work"))
+    mount(Some(reached.as_str()), work, None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+        .map_err(said("uncover work"))
 }
 
 fn set_read_only(target: &str, wanted: bool) -> Result<(), Errno> {

@@ -112,8 +112,13 @@ fn path() -> Vec<Case> {
         must(section, "a path that leads out of the hierarchy is an error or stays inside", |rt| {
             let path = format!("{}/../../../../../../tmp", rt.cgroup_parent());
             let mut container = rt.container(asking(json!({"linux": {"cgroupsPath": path}}), ["exit"]))?;
-            let _ = container.try_create()?;
-            holds(!Path::new("/tmp/cgroup.procs").exists(), || String::from("a cgroup appeared in /tmp"))
+            if !container.try_create()?.status.success() {
+                return container.must_not_exist();
+            }
+            container.hold()?;
+            let seen = of_process(container.pid(), "cgroup")?;
+            let inside = !seen.contains("..") && !Path::new("/tmp/cgroup.procs").exists();
+            holds(inside, || format!("the process is in\n{seen}"))
         }),
         must("runtime.md Delete", "delete leaves a cgroup alone that was there before create", |rt| {
             let mut container = rt.container(asking(json!({}), ["cwd"]))?;

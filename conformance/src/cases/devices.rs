@@ -79,8 +79,8 @@ fn listed() -> Vec<Case> {
         }),
         must(section, "a listed device is there in a user namespace too", |rt| {
             let mut patch = with_user_namespace();
-            merge(&mut patch, with(json!({"type": "c", "path": "/dev/full2", "major": 1, "minor": 7})));
-            patch["linux"]["devices"][0]["path"] = json!("/dev/full");
+            let device = json!({"type": "c", "path": "/dev/full", "major": 1, "minor": 7, "fileMode": 0o666});
+            merge(&mut patch, with(device));
             same("open", rt.ask(patch, &["open:/dev/full rw"])?["open:/dev/full rw"].clone(), "ok")
         }),
     ]);
