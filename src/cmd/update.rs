@@ -142,7 +142,7 @@ type Made<'a> = (&'a CStr, &'a [u8], String);
 fn write_all<'a>(cgroup: &Cgroup, writes: &'a [Step], made: &mut Vec<Made<'a>>) -> Result<()> {
     for step in writes {
         let Op::Write { path, bytes, .. } = &step.op else { continue };
-        let before = cgroup.read(path).unwrap_or_default();
+        let before = before(cgroup, path);
         if let Err(errno) = cgroup.write(path, bytes) {
             if let Some(reason) = cgroup.why_not(path) {
                 bail!("{}: {reason}", step.origin);
@@ -154,6 +154,17 @@ fn write_all<'a>(cgroup: &Cgroup, writes: &'a [Step], made: &mut Vec<Made<'a>>) 
         made.push((path, bytes, before));
     }
     Ok(())
+}
+
+/// What is in a file, as it could be written. cpuset's empty list, which means what is given from above, cannot be written
+/// while there are processes (ENOSPC): what it means now can.
+fn before(cgroup: &Cgroup, file: &CStr) -> String {
+    let text = cgroup.read(file).unwrap_or_default();
+    match file.to_bytes() {
+        b"cpuset.cpus" if text.trim().is_empty() => cgroup.read(c"cpuset.cpus.effective").unwrap_or_default(),
+        b"cpuset.mems" if text.trim().is_empty() => cgroup.read(c"cpuset.mems.effective").unwrap_or_default(),
+        _ => text,
+    }
 }
 
 /// Writes back what was in the file. Where each line is of one device, that line; or, if there was none, no limits. The
