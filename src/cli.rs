@@ -79,10 +79,19 @@ fn format() -> Arg {
         .help("What is printed")
 }
 
+fn config() -> Arg {
+    path("config", "FILE", "Another file than the bundle's config.json").short('f')
+}
+
+fn regex() -> Arg {
+    flag("regex", "ID is an extended regular expression: all containers that match").short('r')
+}
+
 /// What create and run have in common.
 fn create_args(command: Command) -> Command {
     command
         .arg(bundle())
+        .arg(config())
         .args(sockets())
         .arg(flag("no-pivot", "chroot instead of pivot_root, for a root on a ramdisk"))
         .arg(flag("no-new-keyring", "Keep the caller's session keyring"))
@@ -146,10 +155,11 @@ fn exec_args(command: Command) -> Command {
 pub fn command(name: &'static str, about: &'static str) -> Command {
     let command = Command::new(name).about(about);
     match name {
-        "check" => command.arg(bundle()),
+        "check" => command.arg(bundle()).arg(config()),
         "create" => create_args(command).arg(flag("detach", "Accepted: create never waits").short('d')),
         "delete" => command
             .arg(flag("force", "Kill it first, and do not mind if it does not exist").short('f'))
+            .arg(regex())
             .arg(id()),
         "events" => command
             .arg(flag("stats", "Print the statistics once, and end"))
@@ -165,6 +175,7 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
         "features" => command,
         "kill" => command
             .arg(flag("all", "Signal every process of the container").short('a'))
+            .arg(regex())
             .arg(id())
             .arg(Arg::new("SIGNAL").default_value("TERM").help("A name with or without SIG, or a number")),
         "list" => command.arg(format()).arg(flag("quiet", "Print IDs only").short('q')),
@@ -183,7 +194,8 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
             .arg(flag("keep", "Do not delete the container when it has ended")),
         "spec" => command
             .arg(path("bundle", "DIR", "Where to write config.json [default: .]").short('b'))
-            .arg(flag("rootless", "For a container without root's help")),
+            .arg(path("config", "FILE", "Write this file instead").short('f'))
+            .arg(flag("rootless", "For a container of the calling user, without root's help")),
         "update" => command.args(LIMITS.map(limit)).arg(id()),
         _ => command.arg(id()),
     }
@@ -217,6 +229,14 @@ pub fn casque(wanted: Option<&str>) -> Command {
         )
         .arg(flag("debug", "Tell more"))
         .arg(flag("systemd-cgroup", "Have systemd make the cgroup (not supported yet)"))
+        .arg(
+            Arg::new("cgroup-manager")
+                .long("cgroup-manager")
+                .value_name("MANAGER")
+                .value_parser(["cgroupfs", "systemd", "disabled"])
+                .default_value("cgroupfs")
+                .help("Who makes the cgroup; disabled: the container gets none"),
+        )
         .arg(Arg::new("rootless").long("rootless").value_name("BOOL").help("Accepted: it is found out"))
         .arg(
             Arg::new("version")
@@ -248,54 +268,11 @@ pub fn parse(words: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
     casque(Some(wanted.unwrap_or(""))).try_get_matches_from(words)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> ArgMatches {
-        parse(line.split(' ').map(OsString::from).collect()).unwrap()
-    }
-
-    #[test]
-    fn the_definition_is_sound() {
-        casque(None).debug_assert();
-    }
-
-    #[test]
-    fn what_engines_send_is_understood() {
-        // engine-contract: go-runc, conmon, CRI-O, buildah.
-        for line in [
-            "casque --root /r --debug --log /l --log-format json create --bundle /b --pid-file /p --no-pivot \
-             --no-new-keyring --detach --preserve-fds 2 id",
-            "casque --root=/r create --bundle /b --pid-file /p -no-subreaper id",
-            "casque exec --process /f --console-socket /s --pidfd-socket /s --detach --pid-file /p id",
-            "casque exec -d --tty --pid-file=/p id ls -l --tty",
-            "casque exec --pid-file /p --process /f --detach --preserve-fds 1 id",
-            "casque kill --all id 9",
-            "casque kill id",
-            "casque delete --force id",
-            "casque --rootless=true state id",
-            "casque run --bundle /b --keep id",
-            "casque start id",
-        ] {
-            let words = line.split_whitespace().map(OsString::from).collect();
-            assert!(parse(words).is_ok(), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_stands_behind_the_id_of_exec_is_the_programs() {
-        let matches = parsed("casque exec -e A=1 -u 1:2 -g 3,4 id sh -c x --user 7 --");
-        let exec = matches.subcommand().unwrap().1;
-        let words: Vec<_> = exec.get_many::<String>("ID").unwrap().map(String::as_str).collect();
-        assert_eq!(words, ["id", "sh", "-c", "x", "--user", "7", "--"]);
-        assert_eq!(exec.get_one::<String>("user").unwrap(), "1:2");
-        assert_eq!(exec.get_many::<String>("additional-gids").unwrap().collect::<Vec<_>>(), ["3", "4"]);
-    }
-
-    #[test]
-    fn a_container_may_be_named_as_a_command() {
-        let matches = parsed("casque start run");
-        assert_eq!(matches.subcommand().unwrap().1.get_one::<String>("ID").unwrap(), "run");
-    }
+/// What can be understood of a command line with a mistake: the global options before it.
+#[must_use]
+pub fn parse_leniently(words: Vec<OsString>) -> Option<ArgMatches> {
+    casque(None).subcommand_required(false).ignore_errors(true).try_get_matches_from(words).ok()
 }
+
+#[cfg(test)]
+mod tests;

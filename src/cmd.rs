@@ -8,10 +8,12 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod output;
 mod pause;
 mod plan;
 mod ps;
 mod run;
+mod several;
 mod spec;
 mod start;
 mod state;
@@ -32,6 +34,8 @@ use crate::state::{CgroupPath, Container};
 use crate::sys::{Errno, fs, process};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ArgMatches;
+use output::{print, print_version, table, usage};
+use several::{for_each, ids};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -43,6 +47,8 @@ pub struct Globals {
     pub root: PathBuf,
     /// Whether the command line names it.
     pub root_given: bool,
+    /// Whether containers get a cgroup: not with `--cgroup-manager disabled`.
+    pub cgroups: bool,
     /// `--log`, `--log-format`, `--debug`
     pub log: Log,
 }
@@ -55,23 +61,27 @@ pub fn main(words: Vec<OsString>) -> u8 {
     let matches = match crate::cli::parse(words.clone()) {
         // It needs no command.
         Err(_) if version => return print_version(),
-        Err(error) => return usage(&error),
+        Err(error) => return usage(words, &error),
         Ok(matches) => matches,
     };
-    let log = Log {
-        file: matches.get_one::<PathBuf>("log").cloned(),
-        format: match matches.get_one::<String>("log-format").map(String::as_str) {
-            Some("json") => Format::Json,
-            _ => Format::Text,
-        },
-        debug: matches.get_flag("debug"),
-    };
+    let log = log(&matches);
     match seal_if_cloning(&matches, &words).and_then(|()| dispatch(&matches, &log)) {
         Ok(code) => code,
         Err(error) => {
             log.error(&format!("{error:#}"));
             1
         }
+    }
+}
+
+fn log(matches: &ArgMatches) -> Log {
+    Log {
+        file: matches.get_one::<PathBuf>("log").cloned(),
+        format: match matches.get_one::<String>("log-format").map(String::as_str) {
+            Some("json") => Format::Json,
+            _ => Format::Text,
+        },
+        debug: matches.get_flag("debug"),
     }
 }
 
@@ -84,14 +94,16 @@ fn seal_if_cloning(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
 }
 
 fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
-    if matches.get_flag("systemd-cgroup") {
+    let manager = matches.get_one::<String>("cgroup-manager").map_or("cgroupfs", String::as_str);
+    if matches.get_flag("systemd-cgroup") || manager == "systemd" {
         bail!("--systemd-cgroup: is not supported yet");
     }
     let given = matches.get_one::<PathBuf>("root").cloned();
     let root_given = given.is_some();
-    let globals = Globals { root: given.unwrap_or_else(default_root), root_given, log: log.clone() };
+    let root = given.unwrap_or_else(default_root);
+    let globals = Globals { root, root_given, cgroups: manager != "disabled", log: log.clone() };
     match matches.subcommand() {
-        Some(("check", args)) => check::main(args),
+        Some(("check", args)) => check::main(&globals, args),
         Some(("create", args)) => create::main(&globals, args),
         Some(("delete", args)) => delete::main(&globals, args),
         Some(("events", args)) => events::main(&globals, args),
@@ -110,20 +122,6 @@ fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
         Some(("update", args)) => update::main(&globals, args),
         _ => bail!("no command"),
     }
-}
-
-/// Help goes to stdout, a mistake to stderr with exit status 2.
-fn usage(error: &clap::Error) -> u8 {
-    // Nobody is left who could be told if stderr is closed.
-    let _ = error.print();
-    if error.use_stderr() { 2 } else { 0 }
-}
-
-/// `NAME version X` and lines with colons: the form that go-runc and Docker parse.
-fn print_version() -> u8 {
-    let (version, commit) = (env!("CARGO_PKG_VERSION"), option_env!("CASQUE_COMMIT").unwrap_or("unknown"));
-    let text = format!("casque version {version}\ncommit: {commit}\nspec: {SPEC_VERSION}\n");
-    u8::from(print(text.as_bytes()).is_err())
 }
 
 /// The newest version of the runtime-spec that casque follows.
@@ -146,23 +144,6 @@ fn id(args: &ArgMatches) -> &str {
 fn own_cgroup(container: Option<&Container>) -> Result<(Mount, Cgroup)> {
     let place = container.and_then(|container| container.cgroup.as_ref());
     end::open(place.context("container has no cgroup of its own")?)
-}
-
-/// Lines of columns that stand below each other, as runc aligns them.
-fn table<const N: usize>(head: [String; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(head).chain(rows).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let widest = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-            let width = (widest.unwrap_or(0) + 3).max(12);
-            line += &format!("{cell:width$}");
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
 }
 
 /// A bundle that was read: the text of its config.json, and what the command line says.
@@ -206,8 +187,11 @@ impl Bundle {
     pub fn read(args: &ArgMatches, start: bool) -> Result<Bundle> {
         let dir = args.get_one::<PathBuf>("bundle").cloned().unwrap_or_else(|| PathBuf::from("."));
         let dir = absolute(&dir)?;
-        let file = dir.join("config.json");
-        let config = read_file(&file).at("--bundle", format!("read {}", file.display()))?;
+        let (option, file) = match args.get_one::<PathBuf>("config") {
+            Some(file) => ("--config", absolute(file)?),
+            None => ("--bundle", dir.join("config.json")),
+        };
+        let config = read_file(&file).at(option, format!("read {}", file.display()))?;
         let set = |name| args.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
         let [pid_file, console_socket, pidfd_socket] = socket_paths(args)?;
         // `plan` and `check` do not mind which of the two ways a terminal goes.
@@ -344,7 +328,9 @@ fn make<T>(
     claim_descriptors(bundle.request.preserve_fds)?;
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
-    bundle.find_cgroup(&spec)?;
+    if globals.cgroups {
+        bundle.find_cgroup(&spec)?;
+    }
     // `create` does not stay to copy a terminal.
     bundle.request.terminal.detach |= !start;
     bundle.fill_in(&spec);
@@ -378,14 +364,4 @@ fn claim_descriptors(preserve: u32) -> Result<()> {
     }
     Ok(process::cloexec_from(3 + preserve)
         .at("--preserve-fds", "set close-on-exec on all other descriptors")?)
-}
-
-/// Writes a command's output to stdout; a reader that has gone is an error as any other.
-fn print(bytes: &[u8]) -> Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let written = fs::write(process::standard(1), rest).at("stdout", "write")?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
-    Ok(())
 }

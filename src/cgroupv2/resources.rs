@@ -53,6 +53,19 @@ pub fn plan(resources: &Resources, controllers: &Controllers, present: &Present,
     }
 }
 
+/// For a container that gets no cgroup: each limit is a problem, for nothing would enforce it. Engines send device rules
+/// nevertheless, so these are a warning.
+pub fn refuse(resources: &Resources, draft: &mut Draft) {
+    let all = Controllers::new("cpu cpuset io memory hugetlb pids rdma misc", "", "");
+    for step in lower(resources, &all, &Present::default(), draft) {
+        draft.problem(step.origin, "the container gets no cgroup that could hold this limit");
+    }
+    if !resources.devices.is_empty() {
+        let text = "ignored: the container gets no cgroup that could keep it from devices";
+        draft.warn("linux.resources.devices", text);
+    }
+}
+
 /// The writes that `resources` ask for, each an [`Op::Write`] with its origin; mistakes are noted in the draft. A
 /// controller that is missing is one problem, at the first property that needs it.
 pub fn lower(

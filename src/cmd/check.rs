@@ -1,6 +1,6 @@
 //! `check`: all problems of a bundle at once, against the spec and this kernel; nothing is made.
 
-use super::{Bundle, print};
+use super::{Bundle, Globals, print};
 use crate::plan::{Draft, Op, Opening, Plan, Problem};
 use anyhow::Result;
 use clap::ArgMatches;
@@ -8,13 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Runs the command: exit status 1 if there is a problem, 0 if there are none or warnings only.
-pub fn main(args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let mut bundle = Bundle::read(args, false)?;
     "check".clone_into(&mut bundle.request.id);
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
     let mut problems = Vec::new();
-    if let Err(error) = bundle.find_cgroup(&spec) {
+    if globals.cgroups
+        && let Err(error) = bundle.find_cgroup(&spec)
+    {
         problems.push(format!("{error:#}"));
     }
     let mut draft = bundle.draft(&spec)?;

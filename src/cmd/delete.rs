@@ -3,7 +3,7 @@
 //! Differing from the spec, a container that was created and never started is deleted too, after it was killed:
 //! containerd deletes such tasks without `--force`, and runc, crun and youki do the same.
 
-use super::{Globals, id};
+use super::{Globals, for_each, ids};
 use crate::process::end::{self, status};
 use crate::process::start::saved_spec;
 use crate::state::{Dir, Status};
@@ -13,11 +13,13 @@ use clap::ArgMatches;
 /// Runs the command.
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let force = args.get_flag("force");
-    let dir = match Dir::open(&globals.root, id(args)) {
+    for_each(&ids(globals, args)?, |id| delete(globals, id, force))
+}
+
+fn delete(globals: &Globals, id: &str, force: bool) -> Result<()> {
+    let dir = match Dir::open(&globals.root, id) {
         // Engines clean up what may not be there (runc: exit status 0).
-        Err(error) if force && error.to_string().starts_with("container does not exist") => {
-            return Ok(0);
-        }
+        Err(error) if force && error.to_string().starts_with("container does not exist") => return Ok(()),
         other => other?,
     };
     dir.lock()?;
@@ -31,7 +33,7 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
         Status::Creating => {
             bail!("container is still being created, or create was killed: delete --force removes it")
         }
-        other => bail!("cannot delete container {} that is not stopped: {}", id(args), other.name()),
+        other => bail!("cannot delete container {} that is not stopped: {}", id, other.name()),
     }
     if let Some(state) = &state {
         end::kill(state)?;
@@ -41,5 +43,5 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     for warning in end::delete(&dir, container.as_ref(), state.as_ref(), spec.as_ref())? {
         globals.log.warning(&warning);
     }
-    Ok(0)
+    Ok(())
 }

@@ -4,6 +4,9 @@
 use super::{SPEC_VERSION, print};
 use crate::mounts::options;
 use crate::plan::Namespace;
+use crate::process::hooks::STREAMS;
+use crate::process::identity::KEEP_GROUPS;
+use crate::process::settings::memory_policies;
 use crate::seccomp;
 use anyhow::Result;
 use serde::Serialize;
@@ -18,7 +21,7 @@ struct Features {
     mount_options: &'static [&'static str],
     linux: Linux,
     annotations: BTreeMap<&'static str, &'static str>,
-    potentially_unsafe_config_annotations: Vec<&'static str>,
+    potentially_unsafe_config_annotations: [&'static str; 3],
 }
 
 #[derive(Serialize)]
@@ -31,6 +34,7 @@ struct Linux {
     apparmor: Enabled,
     selinux: Enabled,
     intel_rdt: Enabled,
+    memory_policy: MemoryPolicy,
     mount_extensions: MountExtensions,
     net_devices: Enabled,
 }
@@ -57,6 +61,12 @@ struct Seccomp {
 }
 
 #[derive(Serialize)]
+struct MemoryPolicy {
+    modes: Vec<&'static str>,
+    flags: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
 struct MountExtensions {
     idmap: Enabled,
 }
@@ -75,21 +85,22 @@ pub fn main() -> Result<u8> {
 }
 
 fn features() -> Features {
-    let version = env!("CARGO_PKG_VERSION");
+    let [stdout, stderr] = STREAMS;
     Features {
         oci_version_min: "1.0.0",
         oci_version_max: SPEC_VERSION,
         hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
         mount_options: &options::KNOWN,
         linux: linux(),
-        annotations: BTreeMap::from([("io.casque.version", version)]),
-        potentially_unsafe_config_annotations: Vec::new(),
+        annotations: BTreeMap::from([("io.casque.version", env!("CARGO_PKG_VERSION"))]),
+        potentially_unsafe_config_annotations: [stderr, stdout, KEEP_GROUPS],
     }
 }
 
 fn linux() -> Linux {
     let mut capabilities: Vec<caps::Capability> = caps::all().into_iter().collect();
     capabilities.sort_by_key(|capability| capability.index());
+    let (modes, flags) = memory_policies();
     Linux {
         namespaces: Namespace::ALL.iter().map(|kind| kind.name()).collect(),
         capabilities: capabilities.iter().map(ToString::to_string).collect(),
@@ -102,10 +113,11 @@ fn linux() -> Linux {
             known_flags: seccomp::flags().collect(),
             supported_flags: seccomp::flags().collect(),
         },
-        apparmor: Enabled { enabled: false },
-        selinux: Enabled { enabled: false },
+        apparmor: Enabled { enabled: true },
+        selinux: Enabled { enabled: true },
         intel_rdt: Enabled { enabled: false },
+        memory_policy: MemoryPolicy { modes, flags },
         mount_extensions: MountExtensions { idmap: Enabled { enabled: options::KNOWN.contains(&"idmap") } },
-        net_devices: Enabled { enabled: false },
+        net_devices: Enabled { enabled: true },
     }
 }

@@ -1,6 +1,6 @@
 //! `kill`: sends a signal to a container's process, or to all of them (runtime.md#kill).
 
-use super::{Globals, id};
+use super::{Globals, for_each, ids};
 use crate::error::At;
 use crate::process::end;
 use crate::state::{Dir, Status};
@@ -14,10 +14,13 @@ use std::str::FromStr;
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let name = args.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);
     let signal = signal(name)?;
-    let dir = Dir::open(&globals.root, id(args))?;
+    for_each(&ids(globals, args)?, |id| kill(globals, id, signal, args.get_flag("all")))
+}
+
+fn kill(globals: &Globals, id: &str, signal: i32, everyone: bool) -> Result<()> {
+    let dir = Dir::open(&globals.root, id)?;
     let (container, state) = (dir.container()?, dir.state()?);
     let status = end::status(&dir, container.as_ref(), state.as_ref());
-    let everyone = args.get_flag("all");
     if everyone && let Some(place) = container.as_ref().and_then(|container| container.cgroup.as_ref()) {
         // Also of a stopped container, whose other processes may live on in a shared pid namespace.
         return signal_all(place, signal);
@@ -30,17 +33,15 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     };
     match process::pidfd_send_signal(&pidfd, signal) {
         Err(Errno::ESRCH) => bail!("container not running"),
-        other => other.at("kill", format!("send signal {signal}"))?,
+        other => Ok(other.at("kill", format!("send signal {signal}"))?),
     }
-    Ok(0)
 }
 
-fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<u8> {
+fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<()> {
     // A cgroup that is gone has nobody to signal.
-    let Ok((_, cgroup)) = end::open(place) else { return Ok(0) };
+    let Ok((_, cgroup)) = end::open(place) else { return Ok(()) };
     if signal == libc::SIGKILL {
-        cgroup.kill().at("kill", "write cgroup.kill")?;
-        return Ok(0);
+        return Ok(cgroup.kill().at("kill", "write cgroup.kill")?);
     }
     for pid in cgroup.pids().at("kill", "read cgroup.procs")? {
         let Ok(pidfd) = process::pidfd_open(i32::try_from(pid)?) else { continue };
@@ -51,7 +52,7 @@ fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<u8> {
             }
         }
     }
-    Ok(0)
+    Ok(())
 }
 
 /// A number from 1 to 64, or a name with or without `SIG`; `RTMIN+n` and `RTMAX-n` count from 34 and 64 (signal(7)).

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::ArgMatches;
 use nix::unistd::{Uid, User};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Runs the command.
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
@@ -29,24 +30,33 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     Ok(0)
 }
 
-/// By name. One that cannot be read is a warning, so that it does not hide the others (runc#999).
-fn containers(globals: &Globals) -> Result<Vec<Output>> {
+/// The names of all containers, sorted.
+pub fn ids(globals: &Globals) -> Result<Vec<String>> {
     let what = || format!("read {}", globals.root.display());
     let entries = match std::fs::read_dir(&globals.root) {
         // Nobody has made a container yet.
         Err(error) if errno(&error) == Errno::ENOENT && !globals.root_given => return Ok(Vec::new()),
         other => other.at("--root", what())?,
     };
-    let mut containers = Vec::new();
+    let mut ids = Vec::new();
     for entry in entries {
         let entry = entry.at("--root", what())?;
         let Ok(id) = entry.file_name().into_string() else { continue };
-        if check_id(&id).is_err() || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
+        if check_id(&id).is_ok() && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            ids.push(id);
         }
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+/// One that cannot be read is a warning, so that it does not hide the others (runc#999).
+fn containers(globals: &Globals) -> Result<Vec<Output>> {
+    let mut containers = Vec::new();
+    for id in ids(globals)? {
         match Output::read(globals, &id) {
             Ok(mut output) => {
-                output.owner = owner(&entry);
+                output.owner = owner(&globals.root.join(&id));
                 containers.push(output);
             }
             // Deleted since the directory was read.
@@ -54,13 +64,12 @@ fn containers(globals: &Globals) -> Result<Vec<Output>> {
             Err(error) => globals.log.warning(&format!("container {id}: {error:#}")),
         }
     }
-    containers.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(containers)
 }
 
 /// The name of the user who made the container, or `#` and the number.
-fn owner(entry: &std::fs::DirEntry) -> String {
-    let Ok(uid) = entry.metadata().map(|meta| meta.uid()) else { return String::new() };
+fn owner(dir: &Path) -> String {
+    let Ok(uid) = std::fs::metadata(dir).map(|meta| meta.uid()) else { return String::new() };
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     user.map_or_else(|| format!("#{uid}"), |user| user.name)
 }

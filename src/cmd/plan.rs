@@ -9,7 +9,9 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let mut bundle = Bundle::read(args, false)?;
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
-    bundle.find_cgroup(&spec)?;
+    if globals.cgroups {
+        bundle.find_cgroup(&spec)?;
+    }
     let draft = bundle.draft(&spec)?;
     refuse(&draft)?;
     for warning in &draft.warnings {

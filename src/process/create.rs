@@ -136,7 +136,9 @@ fn check_process(process: &Process, draft: &mut Draft) {
 
 /// `linux.cgroupsPath` and `linux.resources`: in force before the child's first instruction.
 fn plan_cgroup(request: &Request, spec: &Spec, draft: &mut Draft) {
-    let Some((path, controllers)) = &request.cgroup else { return };
+    let Some((path, controllers)) = &request.cgroup else {
+        return resources::refuse(&spec.linux.resources, draft);
+    };
     let path = draft.c_string("linux.cgroupsPath", path);
     draft.prepare("linux.cgroupsPath", Op::Cgroup(path));
     resources::plan(&spec.linux.resources, controllers, &Present::default(), draft);

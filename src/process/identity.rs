@@ -27,7 +27,7 @@ const RLIMITS: [(&str, u32); 16] = [
 ];
 
 /// The annotation that leaves the supplementary groups as they are.
-const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+pub const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 
 /// Where a program is looked for if the environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -45,6 +45,12 @@ const MODES: [(&str, u32, Nodes); 7] = [
     ("MPOL_WEIGHTED_INTERLEAVE", 6, Nodes::Needed),
 ];
 
+/// The names that `linux.memoryPolicy.mode` may have, and those for its `flags`.
+#[must_use]
+pub fn memory_policies() -> (Vec<&'static str>, Vec<&'static str>) {
+    (MODES.iter().map(|mode| mode.0).collect(), MODE_FLAGS.iter().map(|flag| flag.0).collect())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nodes {
     None,

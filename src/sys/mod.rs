@@ -20,6 +20,7 @@ pub mod fs;
 pub mod mount;
 pub mod net;
 pub mod process;
+pub mod regex;
 pub mod sched;
 pub mod socket;
 pub mod start;
