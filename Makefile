@@ -13,9 +13,12 @@ DEMO_PACKAGES  := busybox-static
 # Programs that the tests compare with or count with.
 TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev
 
+# Test programs that run in the virtual machine.
+VM_TESTS := cgroup limits
+
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm install cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests conformance install cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,7 +27,7 @@ demo: setup setup-demo build ## Build, make a layered archive, unpack it, run a 
 	@[ "$$(id -u)" = 0 ] || { echo "make demo: containers need root here; try: sudo make demo" >&2; exit 1; }
 	@demo/demo.sh "$(CURDIR)/$(CASQUE)" "$(CURDIR)/$(STAVE)"
 
-test: setup setup-test lint build unit rig ## Everything that CI runs, from a clean clone
+test: setup setup-test lint build unit rig vm-tests conformance ## Everything that CI runs, from a clean clone
 
 build: setup ## Build both programs, static and optimized
 	$(CARGO) build --release --locked -p casque -p stave
@@ -39,6 +42,18 @@ unit:
 rig: ## Test the rig: a virtual machine with a pure cgroup v2 kernel
 	rig/vm --setup
 	rig/selftest.sh
+
+# The tests of limits, where the kernel enforces them. CASQUE_RIG makes a controller that is missing a failure.
+vm-tests: ## Run the tests that need cgroup v2 controllers, in the virtual machine
+	@for test in $(VM_TESTS); do \
+		program=$$($(CARGO) test --locked -p casque --test $$test --no-run --message-format=json 2>/dev/null | \
+			sed -n 's|.*"executable":"\([^"]*/'$$test'-[^"]*\)".*|\1|p' | tail -n 1); \
+		echo "in the virtual machine: $$test"; \
+		CASQUE_RIG=1 rig/vm --timeout 900 -- "$$program" --include-ignored || exit 1; \
+	done
+
+conformance: build ## Run our own conformance suite: RUNTIME=/path (casque by default)
+	$(CARGO) run --release --locked -q -p conformance -- --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
 
 vm: export COMMAND = $(value CMD)
 vm: ## Run CMD='...' in the virtual machine
