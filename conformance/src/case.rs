@@ -200,3 +200,29 @@ fn say(lines: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{lines}").and_then(|()| out.flush()).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_failed_must_makes_the_exit_status_one() {
+        let mut tally = Tally::default();
+        let (must, should) = (must("a.md", "one", |_| Ok(())), should("a.md", "two", |_| Ok(())));
+        assert_eq!(tally.count(&must, 1, &Ok(())), "ok 1 - a.md: MUST: one");
+        assert_eq!(tally.count(&must, 2, &skipped("no tape")), "ok 2 - a.md: MUST: one # SKIP no tape");
+        let lines = tally.count(&should, 3, &failed("it\nbroke\n"));
+        assert_eq!(lines, "not ok 3 - a.md: SHOULD: two\n  ---\n  message: |\n    it\n    broke\n  ...");
+        assert!(!tally.must_failed);
+        tally.count(&must, 4, &failed("it broke"));
+        assert_eq!((tally.passed, tally.failed, tally.skipped, tally.must_failed), (1, 2, 1, true));
+    }
+
+    #[test]
+    fn no_two_cases_have_the_same_name() {
+        let mut lines: Vec<String> = cases::all().iter().map(Case::line).collect();
+        lines.sort();
+        let twice: Vec<&[String]> = lines.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+}

@@ -348,3 +348,33 @@ pub fn with_user_namespace() -> Value {
 pub fn of_process(pid: i32, file: &str) -> Outcome<String> {
     Ok(fs::read_to_string(Path::new("/proc").join(pid.to_string()).join(file))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_replaces_removes_and_merges() {
+        let mut target = json!({"a": {"b": 1, "c": 2}, "d": [1, 2], "e": 3});
+        merge(&mut target, json!({"a": {"b": 5, "c": null}, "d": [9], "f": {"g": {"h": null}}}));
+        assert_eq!(target, json!({"a": {"b": 5}, "d": [9], "e": 3, "f": {"g": {}}}));
+    }
+
+    #[test]
+    fn a_program_that_a_patch_names_is_kept() {
+        let patch = asking(json!({"process": {"args": ["mine"]}}), ["cwd"]);
+        assert_eq!(patch, json!({"process": {"args": ["mine"]}}));
+        assert_eq!(asking(json!({}), ["cwd"]), json!({"process": {"args": ["/probe", "cwd"]}}));
+    }
+
+    #[test]
+    fn the_base_namespaces_can_be_had_without_one_and_with_more() {
+        let kinds = |value: Value| -> Vec<String> {
+            value.as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(
+            kinds(namespaces("pid", [json!({"type": "user"})])),
+            ["network", "ipc", "uts", "mount", "user"]
+        );
+    }
+}

@@ -49,3 +49,22 @@ fn parse(line: &str) -> Option<(String, Mount)> {
         },
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_topmost_mount_of_a_path_is_found_with_its_options() {
+        let answers = json!({"mounts": [
+            "21 20 0:5 / /data rw,relatime - tmpfs below rw",
+            "22 21 0:6 /sub /data ro,nosuid shared:3 master:4 - tmpfs above rw,size=64k",
+        ]});
+        let seen = mount_at(&answers, "/data").unwrap();
+        assert_eq!((seen.filesystem.as_str(), seen.source.as_str()), ("tmpfs", "above"));
+        assert!(seen.has("ro") && seen.has("nosuid") && seen.has("size=64k") && !seen.has("relatime"));
+        assert!(seen.propagates("shared:") && seen.propagates("master:") && !seen.propagates("unbindable"));
+        assert!(mount_at(&answers, "/other").is_err());
+    }
+}

@@ -5,6 +5,8 @@ use crate::case::{Outcome, failed};
 use crate::leftovers;
 use crate::sys;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -128,10 +130,24 @@ impl Runtime {
     pub fn clean_up(&self) {
         self.deadline.set(Instant::now() + self.limit);
         for id in self.ids.take() {
-            if self.call(["state", &id]).is_ok_and(|called| called.status.success()) {
+            let Ok(state) = self.call(["state", &id]) else { continue };
+            if state.status.success() {
                 let _ = self.call(["kill", &id, "KILL"]);
+                self.see_end_of(&state.stdout);
                 let _ = self.call(["delete", "--force", &id]);
             }
+        }
+    }
+
+    /// Waits for the process in this state, which was killed, and reaps it: deleting while it still dies is another
+    /// matter than cleaning up.
+    fn see_end_of(&self, state: &str) {
+        let state: serde_json::Value = serde_json::from_str(state).unwrap_or_default();
+        let pid = state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
+        if let Some((pid, pidfd)) = pid.and_then(|pid| Some((pid, sys::pidfd_open(pid).ok()?)))
+            && self.readable_within(pidfd, Duration::from_secs(5)).unwrap_or(false)
+        {
+            let _ = waitpid(Pid::from_raw(pid), None);
         }
     }
 
