@@ -278,6 +278,13 @@ pub enum Op {
         /// Its new name, or a template with `%d`.
         to: CString,
     },
+    /// (parent) Take the listener of the child's filter, and send it to the agent behind a socket.
+    Listener {
+        /// `linux.seccomp.listenerPath`
+        path: CString,
+        /// `linux.seccomp.listenerMetadata`
+        metadata: String,
+    },
     /// (parent) Write state.json: from here on the container is `created`.
     Save,
     /// (parent) Wait until the child executes its program, or tells why it does not.

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod idmap;
 pub mod labels;
 pub mod link;
+pub mod listener;
 pub mod namespaces;
 pub mod netdev;
 pub mod parent;

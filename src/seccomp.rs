@@ -37,6 +37,14 @@ pub struct Compiled {
     pub flags: u32,
 }
 
+impl Compiled {
+    /// Whether there is a listener, to which an agent answers.
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        self.flags & profile::NEW_LISTENER != 0
+    }
+}
+
 /// Compiles `linux.seccomp`. `None` if it says nothing, or if there are mistakes, all of which the draft then has.
 pub fn plan(seccomp: &Seccomp, draft: &mut Draft) -> Option<Compiled> {
     let profile = profile::read(seccomp, draft)?;

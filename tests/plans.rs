@@ -181,6 +181,7 @@ fn side(op: &Op) -> Side {
         | Op::Clone(_)
         | Op::HookState(_)
         | Op::NetDevice { .. }
+        | Op::Listener { .. }
         | Op::Save
         | Op::AwaitExec
         | Op::PidFile(_)

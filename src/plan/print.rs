@@ -302,6 +302,7 @@ impl Display for Op {
             Op::NetDevice { name, to } => {
                 write!(f, "move the interface {} to the container as {}", text(name), text(to))
             }
+            Op::Listener { path, .. } => write!(f, "send the seccomp listener to {}", text(path)),
             Op::Save => f.write_str("save the state: created"),
             Op::AwaitExec => f.write_str("wait until the program is executed"),
             Op::SendPidfd(_) => f.write_str("send a pidfd of the child"),
@@ -427,6 +428,7 @@ impl Op {
             Op::Clone(_) => "clone",
             Op::HookState(_) => "hook-state",
             Op::NetDevice { .. } => "net-device",
+            Op::Listener { .. } => "listener",
             Op::Save => "save",
             Op::AwaitExec => "await-exec",
             Op::PidFile(_) => "pid-file",

@@ -23,6 +23,8 @@ struct Child<'a> {
     root: Option<Slot>,
     /// Made with the first mask.
     covers: Covers,
+    /// The number of the descriptor that [`Op::Filter`] has made for an agent, or 0.
+    listener: i32,
     /// Set by [`Op::FindExec`].
     program: Option<&'a CStr>,
     /// Where errors go if not to the link: the link under another number, then the fifo.
@@ -41,6 +43,7 @@ pub fn run(ready: &Ready) -> ! {
         ready,
         root: None,
         covers: Covers::default(),
+        listener: 0,
         program: None,
         report: None,
         kept: None,
@@ -125,7 +128,7 @@ impl<'a> Child<'a> {
             Op::FindExec(places) => self.program = Some(find(places)?),
             Op::AwaitStart(dir) => self.await_start(*dir)?,
             Op::CloseFrom(first, keep) => self.close_from(*first, *keep)?,
-            Op::Filter { program, flags } => process::install_filter(program, *flags).map(drop)?,
+            Op::Filter { program, flags } => self.listener = process::install_filter(program, *flags)?,
             Op::Exec { .. } => self.exec(number)?,
             // The parent's own; the planner never puts them here, and a test walks all plans to see it.
             Op::StateDir
@@ -137,6 +140,7 @@ impl<'a> Child<'a> {
             | Op::Clone(_)
             | Op::HookState(_)
             | Op::NetDevice { .. }
+            | Op::Listener { .. }
             | Op::Save
             | Op::AwaitExec
             | Op::PidFile(_)
@@ -155,13 +159,14 @@ impl<'a> Child<'a> {
 
     /// Sends or awaits the word of a rendezvous. A link that ended means that the command is gone.
     fn meet(&self, number: usize, meet: Meet) -> Result<()> {
-        let link = &self.ready.link;
         match meet {
             Meet::Hooks | Meet::Ready => {
                 let step = u32::try_from(number).map_err(|_| Errno::EOVERFLOW)?;
-                link::send(link, Word { step, errno: 0, value: 0 })
+                // By write(2), the one call that no filter hands to an agent: the parent, which is to bring the agent
+                // into being, must learn of the listener.
+                fs::write(self.errors(), &Word { step, errno: 0, value: self.listener }.to_bytes()).map(drop)
             }
-            Meet::Mapped | Meet::Run | Meet::Go => match link::receive(link)? {
+            Meet::Mapped | Meet::Run | Meet::Go => match link::receive(self.errors())? {
                 Some(_) => Ok(()),
                 None => process::exit_now(1),
             },

@@ -1,7 +1,7 @@
 //! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
 
 use super::namespaces::{self, Wanted};
-use super::{console, hooks, identity, labels, netdev, settings};
+use super::{console, hooks, identity, labels, listener, netdev, settings};
 use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices};
 use crate::host::Host;
@@ -56,7 +56,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     let state_dir = draft.open("runtime", Opening::StateDir);
     let proc = draft.open("runtime", Opening::Proc);
     plan_cgroup(request, spec, &mut draft);
-    let filter = spec.linux.seccomp.as_ref().and_then(|profile| seccomp::plan(profile, &mut draft));
+    let mut filter = spec.linux.seccomp.as_ref().and_then(|profile| seccomp::plan(profile, &mut draft));
 
     let wanted = Wanted::read(spec, &mut draft);
     let own_mounts = !wanted.is_shared(Namespace::Mount);
@@ -88,14 +88,27 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     }
     identity::plan_identity(spec, process, host, filter.is_some(), &mut draft);
     identity::plan_find(process, &mut draft);
+    if let Some(filter) = filter.take_if(|filter| filter.notifies()) {
+        // Now, and not as late as others: the agent gets its listener from create. What comes after this, the agent may
+        // be asked about.
+        plan_filter(filter, &mut draft);
+        draft.meet(Meet::Ready);
+        listener::plan(spec, &mut draft);
+    } else {
+        draft.meet(Meet::Ready);
+    }
     plan_ready(request, spec, state_dir, &mut draft);
     hooks::plan("startContainer", &spec.hooks.start_container, Draft::child, &mut draft);
     draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
-    if let Some(Compiled { program, flags }) = filter {
-        draft.child("linux.seccomp", Op::Filter { program, flags });
+    if let Some(filter) = filter {
+        plan_filter(filter, &mut draft);
     }
     identity::plan_exec(process, &request.env, &mut draft);
     draft
+}
+
+fn plan_filter(Compiled { program, flags }: Compiled, draft: &mut Draft) {
+    draft.child("linux.seccomp", Op::Filter { program, flags });
 }
 
 /// What the spec demands of the configuration as a whole, and what is known and not done yet.
@@ -314,7 +327,6 @@ fn plan_names(spec: &Spec, draft: &mut Draft) {
 
 /// The container is created: its state is saved before anything of its own may run.
 fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft) {
-    draft.meet(Meet::Ready);
     if let Some(path) = &request.pidfd_socket {
         let slot = draft.open("--pidfd-socket", Opening::Socket { path: path.clone() });
         draft.parent("--pidfd-socket", Op::SendPidfd(slot));

@@ -20,7 +20,8 @@ pub struct Word {
     pub step: u32,
     /// The kernel's error number; 0 where all is well.
     pub errno: i32,
-    /// What goes with it: the status of a failed hook, the process id that a relay made.
+    /// What goes with it: the status of a failed hook, the process id that a relay made, the number of the child's
+    /// descriptor that is a filter's listener.
     pub value: i32,
 }
 

@@ -5,6 +5,7 @@ use super::clone::{self, Child};
 use super::hooks::{self, Failure};
 use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
+use super::listener;
 use super::netdev;
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
@@ -74,6 +75,8 @@ struct Parent<'a> {
     slots: Vec<Option<OwnedFd>>,
     /// User namespaces that were made for id-mapped mounts.
     mappings: Vec<(&'a UserNamespace, OwnedFd)>,
+    /// The number of the child's descriptor that is its filter's listener.
+    listener: i32,
     dir: Option<Dir>,
     cgroup: Option<Cgroup>,
     child: Option<Child>,
@@ -115,6 +118,7 @@ fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
         vectors: Vectors::new(&job.plan.parent),
         slots,
         mappings: Vec::new(),
+        listener: 0,
         dir: None,
         cgroup: None,
         child: None,
@@ -180,6 +184,7 @@ impl<'a> Parent<'a> {
             Op::Hook(hook) => self.hook(number, step, hook)?,
             Op::Write { at, path, bytes } => self.write(step, *at, path, bytes)?,
             Op::NetDevice { name, to } => self.give_interface(step, name, to)?,
+            Op::Listener { path, metadata } => self.send_listener(step, path, metadata)?,
             Op::Save => self.save()?,
             Op::PidFile(path) => self.write_pid_file(path).map_err(|errno| self.at(step, errno))?,
             Op::SendPidfd(to) => self.send_pidfd(*to).map_err(|errno| self.at(step, errno))?,
@@ -305,10 +310,13 @@ impl<'a> Parent<'a> {
     }
 
     /// The child's next word: that it has come so far, or which step failed, or nothing because it has died.
-    fn receive(&self, step: &Step) -> Result<()> {
+    fn receive(&mut self, step: &Step) -> Result<()> {
         let link = self.link.as_ref().context("runtime: there is no child yet")?;
         match link::receive(link).map_err(|errno| self.at(step, errno))? {
-            Some(Word { errno: 0, .. }) => Ok(()),
+            Some(word @ Word { errno: 0, .. }) => {
+                self.listener = word.value;
+                Ok(())
+            }
             Some(word) => {
                 let files = hook_files(self.job.plan, &self.slots).ok();
                 Err(child_fault(self.job.plan, word, files.map(|files| files.output)))
@@ -389,6 +397,18 @@ impl<'a> Parent<'a> {
         let open = |dir: &OwnedFd| fs::open_at(dir, c"ns/net", fs::O_RDONLY, 0);
         let target = self.process_dir().and_then(open).map_err(|errno| self.at(step, errno))?;
         Ok(netdev::give(&step.origin, &target, name, to)?)
+    }
+
+    /// The agent gets the listener and the state before anything runs that would wait for it. One connection, one state
+    /// (config-linux.md#seccomp, `listenerPath`).
+    fn send_listener(&self, step: &Step, path: &CStr, metadata: &str) -> Result<()> {
+        let child = self.child.as_ref().context("runtime: there is no child yet")?;
+        let send = || {
+            let listener = process::pidfd_getfd(&child.pidfd, self.listener)?;
+            let state = listener::state(self.job.container, child.pid, metadata)?;
+            socket::send_fd(&socket::connect(path)?, &listener, &state)
+        };
+        Ok(send().map_err(|errno| self.at(step, errno))?)
     }
 
     fn tell_hooks(&self, status: &'static str) -> crate::sys::Result<()> {
@@ -500,16 +520,28 @@ fn open_proc() -> crate::sys::Result<OwnedFd> {
     if whole { Ok(proc) } else { Err(Errno::ENODEV) }
 }
 
-/// The state that hooks read (runtime.md#state).
+/// The state that hooks and agents read (runtime.md#state).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct HookState<'a> {
+pub struct OciState<'a> {
     oci_version: &'a str,
     id: &'a str,
     status: &'a str,
     pid: i32,
     bundle: &'a str,
     annotations: &'a BTreeMap<String, String>,
+}
+
+/// The state of a container whose process is `pid`.
+pub fn oci_state<'a>(container: &'a Container, pid: i32, status: &'a str) -> OciState<'a> {
+    OciState {
+        oci_version: &container.oci_version,
+        id: &container.id,
+        status,
+        pid,
+        bundle: &container.bundle,
+        annotations: &container.annotations,
+    }
 }
 
 /// Writes the state into the file that becomes a hook's standard input.
@@ -519,15 +551,7 @@ pub fn write_hook_state(
     pid: i32,
     status: &str,
 ) -> crate::sys::Result<()> {
-    let state = HookState {
-        oci_version: &container.oci_version,
-        id: &container.id,
-        status,
-        pid,
-        bundle: &container.bundle,
-        annotations: &container.annotations,
-    };
-    let bytes = serde_json::to_vec(&state).map_err(|_| Errno::EINVAL)?;
+    let bytes = serde_json::to_vec(&oci_state(container, pid, status)).map_err(|_| Errno::EINVAL)?;
     fs::truncate(file, 0)?;
     fs::write_all_at(file, &bytes, 0)
 }

@@ -210,13 +210,11 @@ fn syscall(index: usize, syscall: &Syscall, draft: &mut Draft) -> Option<(u32, V
     });
     if action == Some(NOTIFY) {
         for (place, name) in syscall.names.iter().enumerate() {
-            // The child makes these calls itself, to hand over the listener.
-            if matches!(&**name, "write" | "sendmsg") {
+            // The child makes this call itself, to tell of the listener, which nobody answers yet.
+            if &**name == "write" {
                 draft.problem(
                     property(&format!("names[{place}]")),
-                    format!(
-                        "SCMP_ACT_NOTIFY: not possible for {name}, with which the listener is handed over"
-                    ),
+                    "SCMP_ACT_NOTIFY: not possible for write, with which the listener is handed over",
                 );
             }
         }

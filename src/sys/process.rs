@@ -84,6 +84,12 @@ pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, 0) }).map(drop)
 }
 
+/// A copy of the descriptor `number` of another process (pidfd_getfd(2)).
+pub fn pidfd_getfd(pidfd: impl AsFd, number: i32) -> Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_fd().as_raw_fd(), number, 0) }).map(own)
+}
+
 /// Waits until one of `fds` has what it waits for, at most `timeout` milliseconds, -1 for ever (poll(2)).
 /// How many have is given back; EINTR is an error, for the caller knows what time is left.
 pub fn poll(fds: &mut [libc::pollfd], timeout: i32) -> Result<usize> {
