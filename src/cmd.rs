@@ -28,7 +28,7 @@ use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job, New};
 use crate::process::seal::seal;
 use crate::process::wait::Signals;
-use crate::process::{console, end, home, identity};
+use crate::process::{console, end, home, identity, rdt};
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container};
 use crate::sys::{Errno, fs, process};
@@ -293,9 +293,16 @@ impl Bundle {
                 }
             }),
             no_new_keyring: self.request.no_new_keyring,
+            resctrl: resctrl_directories(&self.request.id, spec),
             own_pids: spec.linux.namespaces.iter().any(|n| &*n.kind == "pid" && n.path.is_empty()),
         }
     }
+}
+
+/// What delete has to remove of resctrl.
+fn resctrl_directories(id: &str, spec: &Spec) -> Vec<String> {
+    let mount = spec.linux.intel_rdt.as_ref().and_then(|_| crate::host::resctrl());
+    mount.map_or_else(Vec::new, |mount| rdt::directories(id, spec, &mount))
 }
 
 /// One line for the first problem; `check` tells them all.

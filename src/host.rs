@@ -1,10 +1,11 @@
 //! Facts about the machine and the caller, read once, before anything is planned. Reading changes nothing.
 
-use crate::spec::Spec;
+use crate::spec::{Process, Spec};
 use crate::sys::Result;
 use crate::sys::cred::{self, CapSets};
 use crate::sys::fs;
 use crate::sys::process;
+use std::ffi::CString;
 
 /// What planners need to know beside config.json.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Host {
     pub apparmor: bool,
     /// Whether SELinux is enabled; looked up where a label is asked for.
     pub selinux: bool,
+    /// Where resctrl is mounted; looked up for `linux.intelRdt`.
+    pub resctrl: Option<CString>,
 }
 
 /// The oldest kernel that has what casque is built on: clone3 into a cgroup, openat2, close_range with CLOEXEC,
@@ -38,9 +41,7 @@ impl Host {
     pub fn read(spec: &Spec) -> Result<Host> {
         let has = |kind: &str| spec.linux.namespaces.iter().any(|n| &*n.kind == kind);
         let user_namespace = has("user");
-        let process = spec.process.as_ref();
-        let labelled = process.is_some_and(|process| !process.selinux_label.is_empty());
-        Ok(Host {
+        let mut host = Host {
             kernel: kernel()?,
             euid: cred::euid(),
             capabilities: cred::capabilities()?,
@@ -48,9 +49,20 @@ impl Host {
             user_namespace,
             private_cgroups: has("cgroup"),
             may_mknod: !user_namespace,
-            apparmor: process.is_some_and(|process| !process.apparmor_profile.is_empty()) && apparmor(),
-            selinux: (labelled || !spec.linux.mount_label.is_empty()) && selinux(),
-        })
+            apparmor: false,
+            selinux: !spec.linux.mount_label.is_empty() && selinux(),
+            resctrl: spec.linux.intel_rdt.as_ref().and_then(|_| resctrl()),
+        };
+        if let Some(process) = &spec.process {
+            host.look_for_modules(process);
+        }
+        Ok(host)
+    }
+
+    /// Looks whether the security modules are there whose labels a process asks for.
+    pub fn look_for_modules(&mut self, process: &Process) {
+        self.apparmor |= !process.apparmor_profile.is_empty() && apparmor();
+        self.selinux |= !process.selinux_label.is_empty() && selinux();
     }
 
     /// The facts of a machine that exists in tests only, where plans must not depend on the real one.
@@ -68,24 +80,33 @@ impl Host {
             may_mknod: !has("user"),
             apparmor: false,
             selinux: false,
+            resctrl: None,
         }
     }
 }
 
 /// Whether AppArmor is built in and on.
-#[must_use]
-pub fn apparmor() -> bool {
+fn apparmor() -> bool {
     let file = fs::open_at(fs::cwd(), c"/sys/module/apparmor/parameters/enabled", fs::O_RDONLY, 0);
     let mut word = [0];
     file.and_then(|file| fs::read(&file, &mut word)).is_ok() && word == *b"Y"
 }
 
 /// Whether SELinux is on: then its own file system is there (selinux(8)).
-#[must_use]
-pub fn selinux() -> bool {
+fn selinux() -> bool {
     const SELINUX_MAGIC: u64 = 0xf97c_ff8c;
     let dir = fs::open_at(fs::cwd(), c"/sys/fs/selinux", fs::O_PATH | fs::O_DIRECTORY, 0);
     dir.and_then(|dir| fs::magic(&dir)).is_ok_and(|magic| magic == SELINUX_MAGIC)
+}
+
+/// Where resctrl is mounted, if it is (proc(5), mountinfo: the mount point is the fifth field, the type the first one
+/// behind the lone dash).
+#[must_use]
+pub fn resctrl() -> Option<CString> {
+    let file = fs::open_at(fs::cwd(), c"/proc/self/mountinfo", fs::O_RDONLY, 0).ok()?;
+    let text = String::from_utf8_lossy(&fs::read_to_end(file).ok()?).into_owned();
+    let line = text.lines().find(|line| line.contains(" - resctrl "))?;
+    CString::new(line.split(' ').nth(4)?).ok()
 }
 
 fn kernel() -> Result<(u32, u32)> {

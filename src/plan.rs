@@ -225,7 +225,7 @@ pub struct Hook {
 pub enum Setting {
     /// sched_setattr(2)
     Scheduler(SchedAttr),
-    /// ioprio_set(2) of the process group: the class in the bits from 13 on, the level below.
+    /// ioprio_set(2): the class in the bits from 13 on, the level below.
     IoPriority(i32),
     /// personality(2)
     Personality(u32),
@@ -236,6 +236,23 @@ pub enum Setting {
         /// A bit for each NUMA node.
         nodes: Vec<u64>,
     },
+}
+
+/// A group of resctrl (config-linux.md#intelrdt).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Where resctrl is mounted.
+    pub mount: CString,
+    /// The group's directory below, `.` for the root.
+    pub name: CString,
+    /// Make it.
+    pub make: bool,
+    /// It may be there already, with the same schemata.
+    pub shared: bool,
+    /// The lines for its file `schemata`.
+    pub schemata: String,
+    /// The name of a monitoring group to make in it.
+    pub monitor: Option<CString>,
 }
 
 /// How the child is made.
@@ -285,6 +302,10 @@ pub enum Op {
         /// `linux.seccomp.listenerMetadata`
         metadata: String,
     },
+    /// (parent) Make or find a group of resctrl.
+    Resctrl(Group),
+    /// (parent) Put the child into that group.
+    ResctrlJoin,
     /// (parent) Write state.json: from here on the container is `created`.
     Save,
     /// (parent) Wait until the child executes its program, or tells why it does not.

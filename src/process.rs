@@ -16,6 +16,7 @@ pub mod listener;
 pub mod namespaces;
 pub mod netdev;
 pub mod parent;
+pub mod rdt;
 pub mod ready;
 pub mod seal;
 pub mod settings;

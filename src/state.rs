@@ -43,6 +43,9 @@ pub struct Container {
     /// Whether its processes keep the caller's session keyring.
     #[serde(default)]
     pub no_new_keyring: bool,
+    /// Directories of resctrl that were made for the container, the innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resctrl: Vec<String>,
     /// Whether the container has a pid namespace of its own, so that its processes end with the first one.
     #[serde(default)]
     pub own_pids: bool,

@@ -321,7 +321,9 @@ fn every_other_mistake_names_its_place_too() {
             c["linux"]["rootfsPropagation"] = json!("odd")
         }),
         ("linux.cgroupsPath: ", |c| c["linux"]["cgroupsPath"] = json!("/a/../../b")),
-        ("linux.intelRdt: is not supported yet", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
+        ("linux.intelRdt: no file system of type resctrl is mounted", |c| {
+            c["linux"]["intelRdt"] = json!({"closID": "x"})
+        }),
         ("linux.seccomp.defaultAction", |c| {
             c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_MAYBE"})
         }),

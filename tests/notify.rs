@@ -226,3 +226,34 @@ fn a_listener_path_without_a_call_to_listen_to_is_ignored() {
     };
     assert_eq!(bundle.output(), "fine\n");
 }
+
+#[test]
+fn a_program_of_exec_has_a_listener_of_its_own() {
+    let Some(bundle) = Bundle::new(|_| ()) else { return };
+    bundle.edit(|config| profile(config, &bundle, &["mkdir", "mkdirat"]));
+    let first = agent(&bundle, |_, _| Say::Continue);
+    bundle.create().ok();
+    bundle.start().ok();
+    fs::remove_file(bundle.beside("agent")).unwrap();
+    let second = agent(&bundle, |_, _| Say::Error(libc::EDQUOT));
+    let pid_file = bundle.beside("pid");
+    let done = bundle.casque(&[
+        "exec",
+        "--pid-file",
+        pid_file.to_str().unwrap(),
+        &bundle.id,
+        "sh",
+        "-c",
+        "mkdir /tmp/a 2>&1; cat /proc/self/status | grep Seccomp:",
+    ]);
+    assert_eq!(
+        done.stdout, "mkdir: can't create directory '/tmp/a': Disk quota exceeded\nSeccomp:\t2\n",
+        "{done:?}"
+    );
+    let (state, calls) = second.recv().unwrap();
+    assert_eq!((calls, &state["state"]["status"]), (1, &json!("running")));
+    assert_eq!(state["state"]["pid"], json!(bundle.pid()));
+    assert_eq!(state["pid"].to_string(), fs::read_to_string(pid_file).unwrap());
+    bundle.delete(&["--force"]).ok();
+    assert_eq!(first.recv().unwrap().1, 0);
+}

@@ -182,6 +182,8 @@ fn side(op: &Op) -> Side {
         | Op::HookState(_)
         | Op::NetDevice { .. }
         | Op::Listener { .. }
+        | Op::Resctrl(_)
+        | Op::ResctrlJoin
         | Op::Save
         | Op::AwaitExec
         | Op::PidFile(_)

@@ -52,7 +52,8 @@ fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     if process.terminal && !request.terminal.detach {
         request.terminal.size = console::callers_size();
     }
-    let host = Host::read(&spec).at("host", "read the facts of this machine")?;
+    let mut host = Host::read(&spec).at("host", "read the facts of this machine")?;
+    host.look_for_modules(&process);
     let draft = exec::plan(&request, &spec, &process, &host);
     refuse(&draft)?;
     let plan = draft.finish();

@@ -3,7 +3,7 @@
 //! Used by `casque plan`, by the golden tests, and by every error message, which quotes the step that failed.
 
 use super::{
-    At, Attr, Clone, Idmap, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step, Target,
+    At, Attr, Clone, Group, Idmap, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step, Target,
     UserNamespace,
 };
 use crate::sys::mount::{attr, propagation};
@@ -193,6 +193,15 @@ fn clone(f: &mut Formatter<'_>, clone: &Clone) -> fmt::Result {
     Ok(())
 }
 
+fn resctrl(f: &mut Formatter<'_>, group: &Group) -> fmt::Result {
+    let verb = if group.make { "make" } else { "use" };
+    write!(f, "{verb} the group {} of {}", text(&group.name), text(&group.mount))?;
+    if !group.schemata.is_empty() {
+        write!(f, " with {}", content(group.schemata.as_bytes()))?;
+    }
+    f.write_str(if group.monitor.is_some() { ", monitored" } else { "" })
+}
+
 /// The file of a [`Op::Write`] as a reader of /proc and /sys knows it.
 fn file(at: At, path: &CStr) -> String {
     match at {
@@ -303,6 +312,8 @@ impl Display for Op {
                 write!(f, "move the interface {} to the container as {}", text(name), text(to))
             }
             Op::Listener { path, .. } => write!(f, "send the seccomp listener to {}", text(path)),
+            Op::Resctrl(group) => resctrl(f, group),
+            Op::ResctrlJoin => f.write_str("put the process into the group of resctrl"),
             Op::Save => f.write_str("save the state: created"),
             Op::AwaitExec => f.write_str("wait until the program is executed"),
             Op::SendPidfd(_) => f.write_str("send a pidfd of the child"),
@@ -429,6 +440,8 @@ impl Op {
             Op::HookState(_) => "hook-state",
             Op::NetDevice { .. } => "net-device",
             Op::Listener { .. } => "listener",
+            Op::Resctrl(_) => "resctrl",
+            Op::ResctrlJoin => "resctrl-join",
             Op::Save => "save",
             Op::AwaitExec => "await-exec",
             Op::PidFile(_) => "pid-file",

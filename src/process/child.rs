@@ -141,6 +141,8 @@ impl<'a> Child<'a> {
             | Op::HookState(_)
             | Op::NetDevice { .. }
             | Op::Listener { .. }
+            | Op::Resctrl(_)
+            | Op::ResctrlJoin
             | Op::Save
             | Op::AwaitExec
             | Op::PidFile(_)

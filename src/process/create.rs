@@ -1,7 +1,7 @@
 //! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
 
 use super::namespaces::{self, Wanted};
-use super::{console, hooks, identity, labels, listener, netdev, settings};
+use super::{console, hooks, identity, labels, listener, netdev, rdt, settings};
 use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices};
 use crate::host::Host;
@@ -61,6 +61,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     let wanted = Wanted::read(spec, &mut draft);
     let own_mounts = !wanted.is_shared(Namespace::Mount);
     draft.clone = wanted.by_clone();
+    rdt::plan(&request.id, spec, host, &mut draft);
     plan_hook_state(spec, &mut draft);
     if request.start && !request.terminal.detach {
         draft.child("runtime", Op::UnblockSignals);
@@ -107,11 +108,12 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     draft
 }
 
-fn plan_filter(Compiled { program, flags }: Compiled, draft: &mut Draft) {
+/// The filter, after which only what it allows can be done.
+pub fn plan_filter(Compiled { program, flags }: Compiled, draft: &mut Draft) {
     draft.child("linux.seccomp", Op::Filter { program, flags });
 }
 
-/// What the spec demands of the configuration as a whole, and what is known and not done yet.
+/// What the spec demands of the configuration as a whole.
 fn check(spec: &Spec, draft: &mut Draft) {
     let version = &*spec.oci_version;
     if version.is_empty() {
@@ -121,11 +123,6 @@ fn check(spec: &Spec, draft: &mut Draft) {
     }
     if spec.root.as_ref().is_none_or(|root| root.path.is_empty()) {
         draft.problem("root.path", "missing");
-    }
-    for (name, asked) in [("linux.intelRdt", spec.linux.intel_rdt.is_some())] {
-        if asked {
-            draft.problem(name, "is not supported yet");
-        }
     }
     if let Some(process) = &spec.process {
         check_process(process, draft);

@@ -1,5 +1,6 @@
 //! The end of a container: its status, killing it, and undoing what create made. Run by commands.
 
+use super::rdt;
 use super::start::run_hooks;
 use crate::cgroupv2::{Cgroup, Mode, Mount};
 use crate::error::At;
@@ -79,6 +80,7 @@ pub fn delete(
             let made = state.map_or(0, |state| state.cgroup_made);
             Cgroup::remove(&mount(place)?, &CString::new(place.path.as_str())?, made).at("cgroup", "")?;
         }
+        rdt::remove(&container.resctrl).at("linux.intelRdt", "")?;
         if let Some(spec) = spec
             && let Err(error) = run_hooks("poststop", &spec.hooks.poststop, container, 0, "stopped")
         {

@@ -3,10 +3,10 @@
 //! The process is born in the container's cgroup and pid namespace and joins the other namespaces by itself, through the
 //! pidfd of the container's first process. What the host must allow (limits, the score for lack of memory) comes before that.
 
-use super::{console, create, identity, labels, settings};
+use super::{console, create, identity, labels, listener, settings};
 use crate::host::Host;
-use crate::plan::{Clone, Draft, Namespace, Op, Opening, Slot};
-use crate::seccomp::{self, Compiled};
+use crate::plan::{Clone, Draft, Meet, Namespace, Op, Opening, Slot};
+use crate::seccomp;
 use crate::spec::{Process, Spec, Text};
 use std::ffi::CString;
 
@@ -61,8 +61,14 @@ pub fn plan(request: &Request, spec: &Spec, process: &Process, host: &Host) -> D
     identity::plan_identity(spec, process, host, filter.is_some(), &mut draft);
     identity::plan_find(process, &mut draft);
     draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
-    if let Some(Compiled { program, flags }) = filter {
-        draft.child("linux.seccomp", Op::Filter { program, flags });
+    if let Some(filter) = filter {
+        let notifies = filter.notifies();
+        create::plan_filter(filter, &mut draft);
+        if notifies {
+            draft.meet(Meet::Ready);
+            listener::plan(spec, &mut draft);
+            draft.meet(Meet::Go);
+        }
     }
     identity::plan_exec(process, &request.env, &mut draft);
     plan_end(request, &mut draft);

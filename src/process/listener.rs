@@ -29,10 +29,12 @@ struct ProcessState<'a> {
     state: OciState<'a>,
 }
 
-/// The text that goes with the listener of the process `pid`, whose container is being created.
-pub fn state(container: &Container, pid: i32, metadata: &str) -> Result<Vec<u8>> {
+/// The text that goes with the listener of the process `pid`. `init` is the container's first process where that is
+/// another one, and runs; else the container is being created.
+pub fn state(container: &Container, pid: i32, init: Option<i32>, metadata: &str) -> Result<Vec<u8>> {
     let oci_version = &container.oci_version;
-    let state = oci_state(container, pid, "creating");
+    let status = if init.is_some() { "running" } else { "creating" };
+    let state = oci_state(container, init.unwrap_or(pid), status);
     let state = ProcessState { oci_version, fds: ["seccompFd"], pid, metadata, state };
     serde_json::to_vec(&state).map_err(|_| Errno::EINVAL)
 }

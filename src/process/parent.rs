@@ -7,6 +7,7 @@ use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
 use super::listener;
 use super::netdev;
+use super::rdt::Groups;
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
@@ -75,6 +76,8 @@ struct Parent<'a> {
     slots: Vec<Option<OwnedFd>>,
     /// User namespaces that were made for id-mapped mounts.
     mappings: Vec<(&'a UserNamespace, OwnedFd)>,
+    /// Those of resctrl.
+    groups: Option<Groups>,
     /// The number of the child's descriptor that is its filter's listener.
     listener: i32,
     dir: Option<Dir>,
@@ -118,6 +121,7 @@ fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
         vectors: Vectors::new(&job.plan.parent),
         slots,
         mappings: Vec::new(),
+        groups: None,
         listener: 0,
         dir: None,
         cgroup: None,
@@ -185,6 +189,8 @@ impl<'a> Parent<'a> {
             Op::Write { at, path, bytes } => self.write(step, *at, path, bytes)?,
             Op::NetDevice { name, to } => self.give_interface(step, name, to)?,
             Op::Listener { path, metadata } => self.send_listener(step, path, metadata)?,
+            Op::Resctrl(group) => self.groups = Some(Groups::make(&step.origin, group)?),
+            Op::ResctrlJoin => self.join_groups().map_err(|errno| self.at(step, errno))?,
             Op::Save => self.save()?,
             Op::PidFile(path) => self.write_pid_file(path).map_err(|errno| self.at(step, errno))?,
             Op::SendPidfd(to) => self.send_pidfd(*to).map_err(|errno| self.at(step, errno))?,
@@ -403,12 +409,21 @@ impl<'a> Parent<'a> {
     /// (config-linux.md#seccomp, `listenerPath`).
     fn send_listener(&self, step: &Step, path: &CStr, metadata: &str) -> Result<()> {
         let child = self.child.as_ref().context("runtime: there is no child yet")?;
+        let init = self.job.plan.slots.iter().find_map(|opening| match opening {
+            Opening::Process { pid, .. } => Some(*pid),
+            _ => None,
+        });
         let send = || {
             let listener = process::pidfd_getfd(&child.pidfd, self.listener)?;
-            let state = listener::state(self.job.container, child.pid, metadata)?;
+            let state = listener::state(self.job.container, child.pid, init, metadata)?;
             socket::send_fd(&socket::connect(path)?, &listener, &state)
         };
         Ok(send().map_err(|errno| self.at(step, errno))?)
+    }
+
+    fn join_groups(&self) -> crate::sys::Result<()> {
+        let pid = self.child.as_ref().ok_or(Errno::ESRCH)?.pid;
+        self.groups.as_ref().ok_or(Errno::ENOENT)?.join(pid)
     }
 
     fn tell_hooks(&self, status: &'static str) -> crate::sys::Result<()> {
@@ -489,6 +504,11 @@ impl<'a> Parent<'a> {
             && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), cgroup.made())
         {
             left.push(format!("{what}: {}", Named(errno)));
+        }
+        if let Some(groups) = &mut self.groups
+            && let Err(errno) = groups.remove()
+        {
+            left.push(format!("the group of resctrl: {}", Named(errno)));
         }
         if self.child.is_some() {
             self.run_poststop();

@@ -38,12 +38,12 @@ pub fn set_scheduler(attr: SchedAttr) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) }).map(drop)
 }
 
-/// Sets the input and output priority of the whole process group (ioprio_set(2)): the class in the bits from 13 on,
-/// the level below.
+/// Sets the input and output priority of this process (ioprio_set(2)): the class in the bits from 13 on, the level
+/// below.
 pub fn set_io_priority(priority: i32) -> Result<()> {
-    const IOPRIO_WHO_PGRP: i32 = 2;
+    const IOPRIO_WHO_PROCESS: i32 = 1;
     // SAFETY: no memory is passed.
-    check(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PGRP, 0, priority) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) }).map(drop)
 }
 
 /// Sets the execution domain, `PER_*` (personality(2)).
