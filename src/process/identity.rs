@@ -196,13 +196,15 @@ pub fn plan_find(process: &Process, draft: &mut Draft) {
 pub fn plan_exec(process: &Process, added: &[String], draft: &mut Draft) {
     let args = process.args.iter().enumerate();
     let args = args.map(|(i, text)| draft.c_string(format!("process.args[{i}]"), text)).collect();
-    let given = process.env.iter().map(|text| &**text).filter(|text| *text != "HOME=");
-    let all: Vec<&str> = given.chain(added.iter().map(String::as_str)).collect();
+    let given = process.env.iter().enumerate().filter(|(_, text)| &***text != "HOME=");
+    let given = given.map(|(index, text)| (Some(index), &**text));
+    let all: Vec<_> = given.chain(added.iter().map(|text| (None, text.as_str()))).collect();
     let same = |a: &str, b: &str| a.split('=').next() == b.split('=').next();
     let mut env = Vec::new();
-    for (index, text) in all.iter().enumerate() {
-        if !all.iter().skip(index + 1).any(|later| same(text, later)) {
-            env.push(draft.c_string("process.env", text));
+    for (position, (origin, text)) in all.iter().enumerate() {
+        if !all.iter().skip(position + 1).any(|(_, later)| same(text, later)) {
+            let origin = origin.map_or_else(|| "process.env".to_owned(), |i| format!("process.env[{i}]"));
+            env.push(draft.c_string(origin, text));
         }
     }
     draft.child("process.args", Op::Exec { args, env });
