@@ -140,8 +140,13 @@ impl Cgroup {
     /// Refuses a cgroup that cannot take the container's first process; gives it the controllers if it lacks some.
     fn fit(mut self, mount: &Mount, controllers: &Controllers) -> std::result::Result<Cgroup, Failure> {
         let fail = |what: &str, errno| (format!("{what} {}", self.path.to_string_lossy()), errno);
-        let text = self.read(c"cgroup.events").map_err(|errno| fail("read cgroup.events of", errno))?;
-        let state = State::parse(&text);
+        // A path that is new from its first name on lies in the root, which is never frozen.
+        let state = if self.made == prefixes(&self.path).count() {
+            State::default()
+        } else {
+            let text = self.read(c"cgroup.events").map_err(|errno| fail("read cgroup.events of", errno))?;
+            State::parse(&text)
+        };
         if state.populated {
             return Err(fail("take the cgroup that has processes,", Errno::EBUSY));
         }

@@ -86,22 +86,23 @@ const MAX_LINKS: usize = 40;
 
 /// Opens a directory, making it and those above it where they are missing.
 pub fn make_directory(root: impl AsFd, path: &CStr) -> Result<OwnedFd> {
-    make(root.as_fd(), path, Kind::Directory, true)
+    make(root.as_fd(), path, Kind::Directory, true, false)
 }
 
 /// Opens the directory that holds what the path names, making it and those above it where they are missing.
 pub fn make_directory_of(root: impl AsFd, path: &CStr) -> Result<OwnedFd> {
     let mut path = Buffer::relative(path)?;
     let length = path.last().saturating_sub(1);
-    path.with_part(0, length, |part| make(root.as_fd(), part, Kind::Directory, true))
+    path.with_part(0, length, |part| make(root.as_fd(), part, Kind::Directory, true, false))
 }
 
 /// Makes what is missing of a path. A link that points to nothing is followed as one that points to something would
-/// be, and its target is made: images ship such links, /etc/resolv.conf for one.
-fn make(root: BorrowedFd, path: &CStr, kind: Kind, follow: bool) -> Result<OwnedFd> {
+/// be, and its target is made: images ship such links, /etc/resolv.conf for one. `missing`: the whole has been looked
+/// for already.
+fn make(root: BorrowedFd, path: &CStr, kind: Kind, follow: bool, missing: bool) -> Result<OwnedFd> {
     let mut path = Buffer::relative(path)?;
-    for _ in 0..MAX_LINKS {
-        match walk(root, &mut path, kind)? {
+    for round in 0..MAX_LINKS {
+        match walk(root, &mut path, kind, missing && round == 0)? {
             Walk::End(place) => return Ok(place),
             Walk::Link(..) if !follow => return Err(Errno::ELOOP),
             Walk::Link(start, end) => {
@@ -122,9 +123,10 @@ fn open_directory(root: BorrowedFd, path: &CStr) -> Result<OwnedFd> {
 
 /// One walk along the path. The whole is tried first, for a directory mostly is there; what is missing is made from
 /// the longest part that is there, one name after the other.
-fn walk(root: BorrowedFd, path: &mut Buffer, kind: Kind) -> Result<Walk> {
+fn walk(root: BorrowedFd, path: &mut Buffer, kind: Kind, missing: bool) -> Result<Walk> {
     let length = path.length;
-    let mut there = if kind == Kind::Directory { length } else { path.last().saturating_sub(1) };
+    let whole = kind == Kind::Directory && !missing;
+    let mut there = if whole { length } else { path.last().saturating_sub(1) };
     let mut parent = loop {
         match path.with_part(0, there, |part| open_directory(root, part)) {
             Err(Errno::ENOENT) if there > 0 => {
@@ -181,7 +183,7 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     let place = match fs::open_in(root, relative.part(0)?, fs::O_PATH | kind, 0, resolve) {
         Err(Errno::ENOENT) => {
             let kind = if directory { Kind::Directory } else { Kind::File };
-            return make(root, &target.path, kind, !target.real);
+            return make(root, &target.path, kind, !target.real, true);
         }
         other => other?,
     };

@@ -94,10 +94,16 @@ struct Parent<'a> {
 
 /// Performs the parent's list of a container that is to be made. After an error nothing of it is left.
 pub fn create(job: &Job) -> Result<Created> {
-    let parent = perform(job)?;
-    match (parent.dir, parent.child, parent.link, parent.state) {
+    let mut parent = perform(job)?;
+    let made = (parent.dir.take(), parent.child.take(), parent.link.take(), parent.state.take());
+    let terminal = parent.terminal.take();
+    if job.new.as_ref().is_some_and(|new| new.waits) {
+        // `create` ends now, which closes everything at once.
+        std::mem::forget(parent);
+    }
+    match made {
         (Some(dir), Some(child), Some(link), Some(state)) => {
-            Ok(Created { dir, child, link, state, terminal: parent.terminal })
+            Ok(Created { dir, child, link, state, terminal })
         }
         _ => bail!("runtime: the plan makes no container"),
     }
