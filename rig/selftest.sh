@@ -48,8 +48,9 @@ limits() {
     mkdir $root/cpuset && echo 1 >$root/cpuset/cpuset.cpus
     check "cpuset.cpus leaves one processor of two" same "$(nproc) $(inside cpuset nproc)" "2 1"
 
-    mkdir $root/freezer && sleep 100 &
-    sleeper=$! && mkdir -p $root/freezer && echo $sleeper >$root/freezer/cgroup.procs
+    mkdir $root/freezer
+    sleep 100 &
+    sleeper=$! && echo $sleeper >$root/freezer/cgroup.procs
     echo 1 >$root/freezer/cgroup.freeze
     check "cgroup.freeze freezes" same "$(event freezer/cgroup.events frozen)" 1
     echo 1 >$root/freezer/cgroup.kill
