@@ -1,4 +1,4 @@
-//! Facts about the machine and the caller, read once, before anything is planned. Reading changes nothing.
+//! Facts about the machine and the caller, read once, before anything is planned. Reading changes nothing but the umask.
 
 use crate::spec::{Process, Spec};
 use crate::sys::Result;
@@ -14,6 +14,10 @@ pub struct Host {
     pub kernel: (u32, u32),
     /// The caller's effective user id.
     pub euid: u32,
+    /// The caller's umask, which the program gets if config.json has none (config.md#posix-platform-user). It is read
+    /// by setting it to 0 (umask(2)), which all that follows wants anyway: modes are given in full, and the container's
+    /// user must reach the fifo, whatever the caller masks.
+    pub umask: u32,
     /// The caller's capabilities.
     pub capabilities: CapSets,
     /// The highest capability number that this kernel knows.
@@ -44,6 +48,7 @@ impl Host {
         let mut host = Host {
             kernel: kernel()?,
             euid: cred::euid(),
+            umask: fs::umask(0),
             capabilities: cred::capabilities()?,
             last_capability: last_capability(),
             user_namespace,
@@ -73,6 +78,7 @@ impl Host {
         Host {
             kernel: (6, 1),
             euid: 0,
+            umask: 0o022,
             capabilities: CapSets { effective: all, permitted: all, inheritable: 0 },
             last_capability: 40,
             user_namespace: has("user"),

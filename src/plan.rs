@@ -286,8 +286,14 @@ pub enum Op {
     Open(Slot),
     /// (parent) Make the child.
     Clone(Clone),
-    /// (parent) Give hooks that the child runs, and later ones of the parent, a state with this status.
-    HookState(&'static str),
+    /// (parent) Give the hooks that follow a state with this status.
+    HookState {
+        /// `status`
+        status: &'static str,
+        /// Whether they run in the container, where the process has another number (runtime.md#state, `pid`: "For hooks
+        /// executed in the container namespace, it is the pid as seen by the container").
+        inside: bool,
+    },
     /// (parent) Move an interface of the caller's network namespace to the child's.
     NetDevice {
         /// Its name.
@@ -350,7 +356,12 @@ pub enum Op {
     /// (child) Set how mount events travel between the host's mounts and this namespace's copies of them.
     Propagate(u64),
     /// (child) Attach the tree of the root file system, which later steps see as `/`.
-    BindRoot(Slot),
+    BindRoot {
+        /// The tree.
+        tree: Slot,
+        /// Where hooks are to see it; nowhere if there are none.
+        path: Option<CString>,
+    },
     /// (child) Without a mount namespace: take this directory as the root for later steps.
     UseRoot(Slot),
     /// (child) Mount a file system.

@@ -128,7 +128,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        Cgroup::remove(&self.mount, &self.top, 1).unwrap();
+        Cgroup::remove(&self.mount, &self.top, Some(1)).unwrap();
         assert!(!self.dir("").exists());
     }
 }
@@ -150,11 +150,11 @@ fn missing_parents_are_made_and_removed_with_the_cgroup_but_not_while_others_use
     assert_eq!((first.made(), second.made()), (3, 1));
     assert_eq!(first.path(), &*place.path("/a/b"));
 
-    Cgroup::remove(&place.mount, first.path(), first.made()).unwrap();
+    Cgroup::remove(&place.mount, first.path(), Some(first.made())).unwrap();
     assert!(!place.dir("/a/b").exists() && place.dir("/a/c").exists());
-    Cgroup::remove(&place.mount, second.path(), second.made()).unwrap();
+    Cgroup::remove(&place.mount, second.path(), Some(second.made())).unwrap();
     assert!(!place.dir("/a/c").exists() && place.dir("/a").exists(), "the second did not make /a");
-    Cgroup::remove(&place.mount, &place.path("/a/b"), 3).unwrap();
+    Cgroup::remove(&place.mount, &place.path("/a/b"), Some(3)).unwrap();
     assert!(!place.dir("").exists(), "removing again takes the parents, too, that were in use before");
 }
 
@@ -230,12 +230,28 @@ fn processes_stop_go_on_and_die_together_with_those_of_cgroups_below() {
 }
 
 #[test]
+fn a_cgroup_that_was_there_before_stays_and_is_emptied() {
+    // runtime.md#delete: "resources associated with the container, but not created by this container, MUST NOT be deleted"
+    let Some(place) = Place::new("before") else { return };
+    drop(place.made(""));
+    let again = place.made("");
+    assert_eq!(again.made(), 0);
+    drop(place.made("/inner"));
+    let mut child = place.sleeper("/inner");
+    Cgroup::remove(&place.mount, &place.top, Some(again.made())).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(place.dir("").exists() && !place.dir("/inner").exists());
+    Cgroup::remove(&place.mount, &place.top, None).unwrap();
+    assert!(!place.dir("").exists());
+}
+
+#[test]
 fn a_wait_ends_at_its_limit() {
     let Some(place) = Place::new("wait") else { return };
     let top = place.made("");
     let events = Events::open(&top).unwrap();
     assert_eq!(events.wait(|state| state.populated, Some(20)), Err(Errno::ETIMEDOUT));
-    Cgroup::remove(&place.mount, &place.top, 1).unwrap();
+    Cgroup::remove(&place.mount, &place.top, Some(1)).unwrap();
     assert_eq!(events.state(), Ok(State::default()));
     assert_eq!(top.is_frozen(), Ok(false));
 }
@@ -263,7 +279,7 @@ fn removing_kills_what_is_left_and_takes_nested_cgroups_however_deep() {
     drop(dir);
     drop((place.made("/x/y"), place.made("/x/z")));
     let mut children = [place.sleeper("/x/y"), place.sleeper("/x/z")];
-    Cgroup::remove(&place.mount, &place.top, 1).unwrap();
+    Cgroup::remove(&place.mount, &place.top, Some(1)).unwrap();
     assert!(!place.dir("").exists());
     for child in &mut children {
         assert!(!child.wait().unwrap().success());
@@ -397,7 +413,7 @@ fn opening_and_removing_what_is_not_there_tell_so() {
     let Some(place) = Place::new("absent") else { return };
     let (text, errno) = Cgroup::open(&place.mount, &place.top).unwrap_err();
     assert_eq!((text, errno), (format!("open cgroup {}", place.top.to_str().unwrap()), Errno::ENOENT));
-    Cgroup::remove(&place.mount, &place.top, 0).unwrap();
+    Cgroup::remove(&place.mount, &place.top, None).unwrap();
     let other: &CStr = c"/proc";
     assert_eq!(Mount::at(other, place.mount.mode).unwrap_err().1, Errno::ENOENT);
 }

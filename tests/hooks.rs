@@ -110,11 +110,13 @@ fn each_hook_reads_the_state_with_its_status_and_pid() {
         assert_eq!(state["bundle"], bundle.dir.to_str().unwrap(), "{kind}");
         assert_eq!(state["annotations"], json!({"key": "value"}), "{kind}");
         assert!(statuses.contains(&state["status"].as_str().unwrap()), "{kind}: {state}");
-        if kind == "poststop" {
-            assert_eq!(state["pid"].as_i64().unwrap_or(0), 0, "{kind}");
-        } else {
-            assert_eq!(state["pid"].as_i64(), Some(pid.into()), "{kind}");
-        }
+        // runtime.md#state: "For hooks executed in the container namespace, it is the pid as seen by the container"
+        let wanted = match kind {
+            "poststop" => 0,
+            "createContainer" | "startContainer" => 1,
+            _ => pid,
+        };
+        assert_eq!(state["pid"].as_i64().unwrap_or(0), i64::from(wanted), "{kind}");
     }
     bundle.leftovers();
 }
@@ -239,9 +241,7 @@ fn a_start_container_hook_that_fails_ends_the_container_before_its_program() {
     let start = bundle.start();
     assert!(start.error().starts_with("hooks.startContainer[0]: run the hook "), "{start:?}");
     assert!(start.error().contains("exit status 5"), "{start:?}");
-    support::until("the container stops", || bundle.status() == "stopped");
     assert_eq!(fs::read_to_string(bundle.beside("out0")).unwrap(), "");
-    bundle.delete(&[]).ok();
     assert_eq!(note(&bundle, "order"), "prestart\ncreateRuntime\ncreateContainer\npoststop\n");
     bundle.leftovers();
 
@@ -260,8 +260,6 @@ fn a_missing_start_container_hook_is_told_by_start() {
     bundle.create().ok();
     let start = bundle.start();
     assert!(start.error().starts_with("hooks.startContainer[0]"), "{start:?}");
-    bundle.wait();
-    bundle.delete(&[]).ok();
     bundle.leftovers();
 }
 
@@ -273,8 +271,6 @@ fn a_poststart_hook_that_fails_ends_the_container() {
     bundle.create().ok();
     let start = bundle.start();
     assert_eq!(start.error(), "hooks.poststart[0]: run the hook /bin/busybox: exit status 6");
-    support::until("the container stops", || bundle.status() == "stopped");
-    bundle.delete(&[]).ok();
     bundle.leftovers();
     let run = bundle.run();
     assert_eq!(run.error(), "hooks.poststart[0]: run the hook /bin/busybox: exit status 6");

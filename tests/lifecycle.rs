@@ -230,11 +230,19 @@ fn a_running_container_is_not_deleted_without_force() {
 }
 
 #[test]
-fn a_created_container_is_killed_and_deleted_without_force() {
+fn a_created_container_is_deleted_by_force_only() {
+    // runtime.md#delete: "Attempting to delete a container that is not stopped MUST have no effect on the container and
+    // MUST generate an error."
     let Some(bundle) = Bundle::new(|_| {}) else { return };
     bundle.create().ok();
     let pid = bundle.pid();
-    bundle.delete(&[]).ok();
+    let refused = bundle.delete(&[]);
+    assert_eq!(
+        refused.error(),
+        format!("cannot delete container {} that is not stopped: created", bundle.id)
+    );
+    assert_eq!(bundle.status(), "created");
+    bundle.delete(&["--force"]).ok();
     await_end(pid);
     bundle.leftovers();
 }
@@ -448,7 +456,11 @@ fn a_user_without_capabilities_reaches_the_program_whatever_the_caller_masks() {
         let file = bundle.beside("out0");
         bundle.start().ok();
         bundle.wait();
-        assert_eq!(fs::read_to_string(file).unwrap(), "1000\n0022\n644\n", "umask {mask}");
+        // config.md#posix-platform-user, umask: "If unspecified, the umask should not be changed from the calling process'
+        // umask."
+        let mask = u32::from_str_radix(mask, 8).unwrap();
+        let wanted = format!("1000\n{mask:04o}\n{:o}\n", 0o666 & !mask);
+        assert_eq!(fs::read_to_string(file).unwrap(), wanted, "umask {mask:o}");
         bundle.delete(&[]).ok();
         bundle.leftovers();
     }
@@ -531,7 +543,7 @@ fn two_containers_of_one_bundle_live_beside_each_other() {
     bundle.create().ok();
     bundle.casque(&["create", "--bundle", dir, &other]).ok();
     bundle.start().ok();
-    bundle.casque(&["delete", &other]).ok();
+    bundle.casque(&["delete", "--force", &other]).ok();
     assert_eq!(bundle.status(), "running");
     bundle.delete(&["--force"]).ok();
     bundle.leftovers();

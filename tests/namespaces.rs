@@ -228,7 +228,7 @@ fn a_namespace_of_each_kind_is_joined_by_its_path() {
         assert_eq!(joined.map(|(kind, _)| *kind).collect::<Vec<_>>(), [*kind, "user"]);
     }
     assert_eq!(pause.status(), "created");
-    pause.delete(&[]).ok();
+    pause.delete(&["--force"]).ok();
     pause.leftovers();
 }
 
@@ -268,7 +268,7 @@ fn a_container_of_a_pod_joins_user_network_ipc_and_uts_and_has_its_own_pids() {
         assert_eq!(same, joined.contains(&kind), "{kind}: {output}");
     }
     assert_eq!(output.lines().skip(8).collect::<Vec<_>>(), ["1", "pod", "0", "lo"]);
-    pause.delete(&[]).ok();
+    pause.delete(&["--force"]).ok();
     pause.leftovers();
 }
 
@@ -287,7 +287,7 @@ fn a_container_joins_every_namespace_of_another_but_its_mounts() {
         );
     }
     assert_eq!(pause.status(), "created");
-    pause.delete(&[]).ok();
+    pause.delete(&["--force"]).ok();
     pause.leftovers();
 }
 
@@ -316,7 +316,7 @@ fn a_container_in_anothers_pid_namespace_ends_alone() {
     bundle.delete(&[]).ok();
     bundle.leftovers();
     assert_eq!(pause.status(), "created");
-    pause.delete(&[]).ok();
+    pause.delete(&["--force"]).ok();
     pause.leftovers();
 }
 

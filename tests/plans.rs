@@ -179,7 +179,7 @@ fn side(op: &Op) -> Side {
         | Op::Delegate(_)
         | Op::Open(_)
         | Op::Clone(_)
-        | Op::HookState(_)
+        | Op::HookState { .. }
         | Op::NetDevice { .. }
         | Op::Listener { .. }
         | Op::Resctrl(_)
@@ -197,7 +197,7 @@ fn side(op: &Op) -> Side {
         | Op::Setsid
         | Op::Keyring(_)
         | Op::Propagate(_)
-        | Op::BindRoot(_)
+        | Op::BindRoot { .. }
         | Op::UseRoot(_)
         | Op::Mount { .. }
         | Op::Reconfigure { .. }
@@ -239,7 +239,7 @@ fn used(step: &Step) -> Vec<Slot> {
         | Op::Console { socket: slot, .. }
         | Op::SendPidfd(slot)
         | Op::EnterTime(slot)
-        | Op::BindRoot(slot)
+        | Op::BindRoot { tree: slot, .. }
         | Op::UseRoot(slot)
         | Op::Attach { slot, .. }
         | Op::AwaitStart(slot)

@@ -23,9 +23,10 @@ const WRITE: u8 = 4;
 /// All ways of access.
 pub(super) const ALL: u8 = MKNOD | READ | WRITE;
 
-/// Devices that every container may use, whatever the rules say: making any node (opening it is another matter),
-/// the ones of config-linux.md#default-devices, pseudoterminals, and /dev/net/tun, which users missed when it was
-/// taken away (runc#4555). Not 5:1: the container's /dev/console is a pseudoterminal, and the host's is not its.
+/// What every container may use: making any node (opening it is another matter; config.json of engines denies it with
+/// all else, and people make nodes in their containers), the ones of config-linux.md#default-devices, pseudoterminals, and /dev/net/tun, which users missed when it was
+/// taken away (runc#4555). They stand behind the last rule that denies everything; those that follow decide on them
+/// like on all others. Not 5:1: the container's /dev/console is a pseudoterminal, and the host's is not its.
 const DEFAULTS: [(Kinds, Option<u32>, Option<u32>, u8); 11] = [
     (Kinds::Char, None, None, MKNOD),
     (Kinds::Block, None, None, MKNOD),
@@ -59,6 +60,12 @@ struct Rule {
     major: Option<u32>,
     minor: Option<u32>,
     access: u8,
+}
+
+impl Rule {
+    fn denies_everything(&self) -> bool {
+        !self.allow && self.kinds == Kinds::All && (self.major, self.minor, self.access) == (None, None, ALL)
+    }
 }
 
 /// The ways of access to 64 devices with neighbouring minor numbers: for mknod, read and write, a bit each.
@@ -99,13 +106,10 @@ pub fn compile(rules: &[DeviceRule], draft: &mut Draft) -> Option<Vec<u64>> {
             Err(text) => draft.problem(format!("linux.resources.devices[{index}]"), text),
         }
     }
-    parsed.extend(DEFAULTS.map(|(kinds, major, minor, access)| Rule {
-        allow: true,
-        kinds,
-        major,
-        minor,
-        access,
-    }));
+    let defaults =
+        DEFAULTS.map(|(kinds, major, minor, access)| Rule { allow: true, kinds, major, minor, access });
+    let base = parsed.iter().rposition(Rule::denies_everything).map_or(0, |index| index + 1);
+    parsed.splice(base..base, defaults);
     let (chars, blocks) = (table(&parsed, Kinds::Char), table(&parsed, Kinds::Block));
     let open = |table: &Table| table.entries.is_empty() && table.default == uniform(ALL);
     if open(&chars) && open(&blocks) {

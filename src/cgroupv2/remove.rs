@@ -11,7 +11,14 @@ impl Cgroup {
     /// `made` directories) and that nobody else has come to use. What is left in it is killed, and waited for: a
     /// container without a pid namespace of its own can leave processes behind. Cgroups that the container has
     /// made go too. One that is gone already is no error.
-    pub fn remove(mount: &Mount, path: &CStr, made: usize) -> std::result::Result<(), Failure> {
+    ///
+    /// `Some(0)`: the cgroup was there before the container, so it stays, empty (runtime.md#delete). `None`: `make` was
+    /// killed before it could tell.
+    pub fn remove(mount: &Mount, path: &CStr, made: Option<usize>) -> std::result::Result<(), Failure> {
+        let fail = |errno| (format!("remove cgroup {}", path.to_string_lossy()), errno);
+        if made == Some(0) {
+            return empty(mount, path).map_err(fail);
+        }
         let mut upwards = prefixes(path).rev();
         if let Some(whole) = upwards.next()
             && fs::unlink_at(mount, &whole, true).is_err()
@@ -21,9 +28,9 @@ impl Cgroup {
                     Err(Errno::ENOENT) => Ok(()),
                     other => other,
                 })
-                .map_err(|errno| (format!("remove cgroup {}", path.to_string_lossy()), errno))?;
+                .map_err(fail)?;
         }
-        for parent in upwards.take(made.saturating_sub(1)) {
+        for parent in upwards.take(made.unwrap_or(1).saturating_sub(1)) {
             if fs::unlink_at(mount, &parent, true).is_err() {
                 break;
             }

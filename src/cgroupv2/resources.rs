@@ -6,9 +6,7 @@
 //! What version 2 has no file for:
 //! - refused, as config-linux.md#unified says of what cannot be converted: `memory.swappiness`,
 //!   `memory.disableOOMKiller: true`, `memory.useHierarchy: false`, `cpu.realtimeRuntime` and `realtimePeriod`,
-//!   `blockIO.leafWeight`, `network.classID` and `priorities`;
-//! - ignored with a warning: `memory.kernel` and `kernelTCP`, which the spec does not recommend and which the
-//!   kernel itself has given up.
+//!   `blockIO.leafWeight`, `network.classID` and `priorities`, `memory.kernel` and `kernelTCP`.
 
 use super::{Cgroup, Controllers};
 use crate::plan::{At, Draft, Op, Step};
@@ -149,10 +147,10 @@ impl Lowering<'_> {
         if let Some(value) = self.bytes("linux.resources.memory.reservation", memory.reservation) {
             self.write("linux.resources.memory.reservation", "memory.low", value);
         }
-        let dropped = [("kernel", memory.kernel), ("kernelTCP", memory.kernel_tcp)];
-        for (name, _) in dropped.iter().filter(|(_, value)| !matches!(value, None | Some(0 | -1))) {
-            let text = "ignored: limits of kernel memory are not recommended, and cgroup v2 has none";
-            self.draft.warn(format!("linux.resources.memory.{name}"), text);
+        for (name, value) in [("kernel", memory.kernel), ("kernelTCP", memory.kernel_tcp)] {
+            if !matches!(value, None | Some(0 | -1)) {
+                self.refuse(&format!("linux.resources.memory.{name}"));
+            }
         }
         if memory.swappiness.is_some() {
             self.refuse("linux.resources.memory.swappiness");

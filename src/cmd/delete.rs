@@ -1,7 +1,4 @@
-//! `delete`: removes a container's cgroup and state (runtime.md#delete).
-//!
-//! Differing from the spec, a container that was created and never started is deleted too, after it was killed:
-//! containerd deletes such tasks without `--force`, and runc, crun and youki do the same.
+//! `delete`: removes a container's cgroup and state (runtime.md#delete: only of a container that is stopped).
 
 use super::{Globals, for_each, ids};
 use crate::process::end::{self, status};
@@ -28,7 +25,7 @@ fn delete(globals: &Globals, id: &str, force: bool) -> Result<()> {
     let (container, state) =
         (dir.container().or_else(lenient)?, dir.state().or_else(|e| if force { Ok(None) } else { Err(e) })?);
     match status(&dir, container.as_ref(), state.as_ref()) {
-        Status::Stopped | Status::Created => {}
+        Status::Stopped => {}
         _ if force => {}
         Status::Creating => {
             bail!("container is still being created, or create was killed: delete --force removes it")
@@ -36,6 +33,7 @@ fn delete(globals: &Globals, id: &str, force: bool) -> Result<()> {
         other => bail!("cannot delete container {} that is not stopped: {}", id, other.name()),
     }
     if let Some(state) = &state {
+        // `--force`
         end::kill(state)?;
     }
     let config = dir.config().unwrap_or_default();

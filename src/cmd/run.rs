@@ -14,7 +14,8 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let keep = args.get_flag("keep");
     make(globals, args, true, |job, created, spec, signals| {
         // From here on there is a container, which goes again if it cannot be started.
-        let started = await_exec(job, &created).and_then(|()| poststart(spec, job.container, &created.state));
+        let started = await_exec(job, &created)
+            .and_then(|()| poststart(spec, job.container, &created.state).map_err(|failed| failed.error));
         if let Err(error) = started {
             return Err(delete(globals, job, &created, spec).err().unwrap_or(error));
         }

@@ -1,7 +1,7 @@
 //! `start`: lets a created container's process go on to its program (runtime.md#start).
 
 use super::{Globals, id};
-use crate::process::end::is_frozen;
+use crate::process::end::{self, is_frozen};
 use crate::process::start::{poststart, saved_spec, start};
 use crate::state::Dir;
 use anyhow::{Context, Result, bail};
@@ -22,7 +22,17 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
         // It would begin to wait for a process that does not go on.
         bail!("cannot start a container in the paused state");
     }
-    start(&dir, &state)?;
-    poststart(&spec, &container, &state)?;
-    Ok(0)
+    match start(&dir, &state).and_then(|()| poststart(&spec, &container, &state)) {
+        Ok(()) => Ok(0),
+        Err(failed) if failed.by_hook => {
+            // runtime.md#lifecycle, steps 8 and 10: "generate an error, stop the container, and continue the lifecycle
+            // at step 12", which is delete.
+            end::kill(&state)?;
+            for warning in end::delete(&dir, Some(&container), Some(&state), Some(&spec))? {
+                globals.log.warning(&warning);
+            }
+            Err(failed.error)
+        }
+        Err(failed) => Err(failed.error),
+    }
 }

@@ -4,6 +4,7 @@
 use crate::sys::fs;
 use crate::sys::mount::{self, propagation};
 use crate::sys::{Errno, Result};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Sets how mount events travel for all mounts of this namespace's copy of the host's.
@@ -11,12 +12,13 @@ pub fn propagate(kind: u64) -> Result<()> {
     mount::set_attr(fs::cwd(), c"/", 0, 0, kind, true)
 }
 
-/// Attaches the root's tree over `/`. Nothing sees it there but who holds its descriptor: paths still start at
-/// the host's root until [`pivot`]. So the way to the bundle need not be open to the container's user.
-pub fn bind(tree: &OwnedFd) -> Result<()> {
+/// Attaches the root's tree. Over `/` nothing sees it but who holds its descriptor: paths still start at the host's
+/// root until [`pivot`]. So the way to the bundle need not be open to the container's user. createContainer hooks do
+/// need to see it, with all mounts, at the path that they know it by (config.md#createcontainer-hooks).
+pub fn bind(tree: &OwnedFd, path: &CStr) -> Result<()> {
     mount::set_attr(tree, c"", 0, 0, propagation::SLAVE, true)?;
-    let top = fs::open_at(fs::cwd(), c"/", fs::O_PATH | fs::O_DIRECTORY, 0)?;
-    mount::attach(tree, &top)
+    let place = fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0)?;
+    mount::attach(tree, &place)
 }
 
 /// Makes the tree the root of the namespace and detaches the host's mounts (pivot_root(2), NOTES).

@@ -307,7 +307,10 @@ impl Display for Op {
             Op::Delegate(uid) => write!(f, "give the cgroup to user {uid}"),
             Op::Open(slot) => write!(f, "open {slot}"),
             Op::Clone(how) => clone(f, how),
-            Op::HookState(status) => write!(f, "tell hooks the state: {status}"),
+            Op::HookState { status, inside } => {
+                let whose = if *inside { ", with the pid that the container sees" } else { "" };
+                write!(f, "tell hooks the state: {status}{whose}")
+            }
             Op::NetDevice { name, to } => {
                 write!(f, "move the interface {} to the container as {}", text(name), text(to))
             }
@@ -333,7 +336,7 @@ impl Display for Op {
             Op::Propagate(kind) => {
                 write!(f, "make / recursively{}", Attr { propagation: *kind, ..Attr::default() })
             }
-            Op::BindRoot(slot) => write!(f, "attach the root file system of {slot}"),
+            Op::BindRoot { tree, .. } => write!(f, "attach the root file system of {tree}"),
             Op::UseRoot(slot) => write!(f, "take {slot} as the root"),
             Op::Mount { fs, params, attr, target, copy_up, .. } => {
                 mount(f, fs, params, *attr, target)?;
@@ -437,7 +440,7 @@ impl Op {
             Op::Delegate(_) => "delegate",
             Op::Open(_) => "open",
             Op::Clone(_) => "clone",
-            Op::HookState(_) => "hook-state",
+            Op::HookState { .. } => "hook-state",
             Op::NetDevice { .. } => "net-device",
             Op::Listener { .. } => "listener",
             Op::Resctrl(_) => "resctrl",
@@ -459,7 +462,7 @@ impl Op {
             Op::Setsid => "setsid",
             Op::Keyring(_) => "keyring",
             Op::Propagate(_) => "propagate",
-            Op::BindRoot(_) => "bind-root",
+            Op::BindRoot { .. } => "bind-root",
             Op::UseRoot(_) => "use-root",
             Op::Mount { .. } => "mount",
             Op::Reconfigure { .. } => "reconfigure",
@@ -512,7 +515,7 @@ impl Display for Line<'_> {
             },
             Op::Setns(number, _)
             | Op::Join(number, _)
-            | Op::BindRoot(number)
+            | Op::BindRoot { tree: number, .. }
             | Op::UseRoot(number)
             | Op::SendPidfd(number)
             | Op::Console { socket: number, .. } => match slot(number) {

@@ -82,7 +82,7 @@ impl<'a> Child<'a> {
             Op::Setsid => process::setsid()?,
             Op::Keyring(name) => keyring(name)?,
             Op::Propagate(kind) => root::propagate(*kind)?,
-            Op::BindRoot(slot) => self.bind_root(*slot)?,
+            Op::BindRoot { tree, path } => self.bind_root(*tree, path.as_deref())?,
             Op::UseRoot(slot) => self.root = Some(*slot),
             Op::Mount { fs, source, params, attr, target, copy_up } => {
                 attach::mount(self.root()?, fs, source, params, *attr, target, *copy_up)?;
@@ -138,7 +138,7 @@ impl<'a> Child<'a> {
             | Op::Delegate(_)
             | Op::Open(_)
             | Op::Clone(_)
-            | Op::HookState(_)
+            | Op::HookState { .. }
             | Op::NetDevice { .. }
             | Op::Listener { .. }
             | Op::Resctrl(_)
@@ -200,9 +200,9 @@ impl<'a> Child<'a> {
         hooks::run(hook, args, env, hook_files(self.ready.plan, self.ready.slots)?)
     }
 
-    fn bind_root(&mut self, slot: Slot) -> Result<()> {
-        self.root = Some(slot);
-        root::bind(self.slot(slot)?)
+    fn bind_root(&mut self, tree: Slot, path: Option<&CStr>) -> Result<()> {
+        self.root = Some(tree);
+        root::bind(self.slot(tree)?, path.unwrap_or(c"/"))
     }
 
     /// The root of create's steps, or that of the container whose namespaces were joined.

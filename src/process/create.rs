@@ -124,6 +124,10 @@ fn check(spec: &Spec, draft: &mut Draft) {
     if spec.root.as_ref().is_none_or(|root| root.path.is_empty()) {
         draft.problem("root.path", "missing");
     }
+    if spec.annotations.contains_key(&"".into()) {
+        // config.md#annotations: "Keys MUST NOT be an empty string."
+        draft.problem("annotations", "a key is empty");
+    }
     if let Some(process) = &spec.process {
         check_process(process, draft);
     }
@@ -175,7 +179,7 @@ fn plan_hook_state(spec: &Spec, draft: &mut Draft) {
                 draft.open(origin, Opening::HookStream { path, stream });
             }
         }
-        draft.parent("hooks", Op::HookState("creating"));
+        draft.parent("hooks", Op::HookState { status: "creating", inside: false });
     }
 }
 
@@ -200,9 +204,10 @@ fn plan_root(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draft
             // What is shared or unbindable gets so after pivot_root, which needs a root that is not shared.
             _ => propagation::SLAVE,
         };
-        let slot = draft.open("root.path", Opening::Tree { path, recursive: true, idmap: None });
+        let seen = (!spec.hooks.create_container.is_empty()).then(|| path.clone());
+        let tree = draft.open("root.path", Opening::Tree { path, recursive: true, idmap: None });
         draft.child("linux.rootfsPropagation", Op::Propagate(kind));
-        draft.child("root.path", Op::BindRoot(slot));
+        draft.child("root.path", Op::BindRoot { tree, path: seen });
     } else {
         let slot = draft.open("root.path", Opening::Directory { path });
         draft.child("root.path", Op::UseRoot(slot));
@@ -230,6 +235,9 @@ fn plan_runtime_hooks(spec: &Spec, wanted: &Wanted, draft: &mut Draft) {
     netdev::plan(spec, wanted, draft);
     hooks::plan("prestart", &hooks.prestart, Draft::parent, draft);
     hooks::plan("createRuntime", &hooks.create_runtime, Draft::parent, draft);
+    if !hooks.create_container.is_empty() {
+        draft.parent("hooks", Op::HookState { status: "creating", inside: true });
+    }
     draft.meet(Meet::Run);
 }
 
@@ -329,7 +337,7 @@ fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft
         draft.parent("--pidfd-socket", Op::SendPidfd(slot));
     }
     if !spec.hooks.start_container.is_empty() {
-        draft.parent("hooks", Op::HookState("created"));
+        draft.parent("hooks", Op::HookState { status: "created", inside: true });
     }
     draft.parent("runtime", Op::Save);
     if let Some(path) = &request.pid_file {

@@ -77,7 +77,7 @@ pub fn delete(
     let mut warnings = Vec::new();
     if let Some(container) = container {
         if let Some(place) = &container.cgroup {
-            let made = state.map_or(0, |state| state.cgroup_made);
+            let made = state.map(|state| state.cgroup_made);
             Cgroup::remove(&mount(place)?, &CString::new(place.path.as_str())?, made).at("cgroup", "")?;
         }
         rdt::remove(&container.resctrl).at("linux.intelRdt", "")?;

@@ -90,7 +90,7 @@ pub fn plan_identity(spec: &Spec, process: &Process, host: &Host, filtered: bool
         spec.annotations.get(&KEEP_GROUPS.into()).is_some_and(|value| matches!(&**value, "1" | "true"));
     let groups = (!keep).then(|| user.additional_gids.clone());
     draft.child("process.user", Op::Become { uid: user.uid, gid: user.gid, groups });
-    let umask = user.umask.unwrap_or(0o022);
+    let umask = user.umask.unwrap_or(host.umask);
     if umask > 0o7777 {
         draft.problem("process.user.umask", format!("{umask:o} is no mode"));
     }

@@ -117,9 +117,6 @@ pub fn enter(job: &Job) -> Result<Entered> {
 }
 
 fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
-    // All modes are given in full, here and in the child: the container's user must reach the fifo, whatever the caller
-    // masks.
-    fs::umask(0);
     let mut slots = Vec::new();
     slots.resize_with(job.plan.slots.len(), || None);
     let mut parent = Parent {
@@ -190,7 +187,9 @@ impl<'a> Parent<'a> {
             Op::Affinity(mask) => process::set_affinity(mask).map_err(|errno| self.at(step, errno))?,
             Op::Clone(how) => self.clone(step, how)?,
             Op::AwaitExec => self.await_exec(step)?,
-            Op::HookState(status) => self.tell_hooks(status).map_err(|errno| self.at(step, errno))?,
+            Op::HookState { status, inside } => {
+                self.tell_hooks(status, *inside).map_err(|errno| self.at(step, errno))?;
+            }
             Op::Hook(hook) => self.hook(number, step, hook)?,
             Op::Write { at, path, bytes } => self.write(step, *at, path, bytes)?,
             Op::NetDevice { name, to } => self.give_interface(step, name, to)?,
@@ -432,9 +431,13 @@ impl<'a> Parent<'a> {
         self.groups.as_ref().ok_or(Errno::ENOENT)?.join(pid)
     }
 
-    fn tell_hooks(&self, status: &'static str) -> crate::sys::Result<()> {
+    fn tell_hooks(&mut self, status: &'static str, inside: bool) -> crate::sys::Result<()> {
+        let mut pid = self.child.as_ref().map_or(0, |child| child.pid);
+        if inside {
+            let file = fs::open_in(self.process_dir()?, c"status", fs::O_RDONLY, 0, Resolve::Strict)?;
+            pid = innermost_pid(&fs::read_to_end(file)?).ok_or(Errno::ESRCH)?;
+        }
         let state = slot(self.job.plan, &self.slots, &Opening::HookState)?;
-        let pid = self.child.as_ref().map_or(0, |child| child.pid);
         write_hook_state(state, self.job.container, pid, status)
     }
 
@@ -507,7 +510,7 @@ impl<'a> Parent<'a> {
         }
         self.slots.clear();
         if let (Some(cgroup), Some(mount), Some(_)) = (self.cgroup.take(), self.job.cgroups, &self.job.new)
-            && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), cgroup.made())
+            && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), Some(cgroup.made()))
         {
             left.push(format!("{what}: {}", Named(errno)));
         }
@@ -536,6 +539,13 @@ impl<'a> Parent<'a> {
 fn open_namespace(path: &CStr, kind: Namespace) -> crate::sys::Result<OwnedFd> {
     let file = fs::open_at(fs::cwd(), path, fs::O_RDONLY, 0)?;
     if process::namespace_kind(&file)? == kind.flag() { Ok(file) } else { Err(Errno::EINVAL) }
+}
+
+/// The process's number in its own pid namespace (proc_pid_status(5), NSpid: the innermost namespace is the last).
+fn innermost_pid(status: &[u8]) -> Option<i32> {
+    let text = std::str::from_utf8(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_ascii_whitespace().next_back()?.parse().ok()
 }
 
 /// The host's procfs, which must be one, and whole: root inode 1 (security invariant of CVE-2019-16884).

@@ -14,10 +14,24 @@ use serde::Deserialize;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+/// Why a container did not start.
+pub struct NotStarted {
+    /// The reason.
+    pub error: anyhow::Error,
+    /// Whether a hook has failed: then the container is to be destroyed (runtime.md#lifecycle, steps 8 and 10).
+    pub by_hook: bool,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for NotStarted {
+    fn from(error: E) -> NotStarted {
+        NotStarted { error: error.into(), by_hook: false }
+    }
+}
+
 /// Starts a created container; `dir` is locked. Comes back when the program was executed, or with the reason why not.
-pub fn start(dir: &Dir, state: &State) -> Result<()> {
-    let Some(pidfd) = state.pidfd()? else { bail!("cannot start a container that has stopped") };
-    let Some(fifo) = dir.open_fifo()? else { bail!("cannot start an already running container") };
+pub fn start(dir: &Dir, state: &State) -> core::result::Result<(), NotStarted> {
+    let pidfd = state.pidfd()?.context("cannot start a container that has stopped")?;
+    let fifo = dir.open_fifo()?.context("cannot start an already running container")?;
     let outcome = await_exec(&fifo, &pidfd);
     dir.remove_fifo()?;
     match outcome? {
@@ -62,16 +76,16 @@ struct Sentence {
 }
 
 /// The error that the process has written to the fifo, in the words of the plan that was saved.
-fn fault(dir: &Dir, word: link::Word) -> anyhow::Error {
+fn fault(dir: &Dir, word: link::Word) -> NotStarted {
     let errno = Errno::from_raw(word.errno);
     let plan = dir.read(c"plan.json").ok().flatten();
     let plan = plan.and_then(|bytes| serde_json::from_slice::<Sentences>(&bytes).ok());
     let number = usize::try_from(word.step).unwrap_or(usize::MAX);
     let Some(step) = plan.as_ref().and_then(|plan| plan.child.get(number)) else {
-        return anyhow!("start: step {}: {}", word.step, Named(errno));
+        return anyhow!("start: step {}: {}", word.step, Named(errno)).into();
     };
     let Sentence { origin, op, text } = step;
-    match (op.as_str(), errno) {
+    let error = match (op.as_str(), errno) {
         ("hook", Errno::ECHILD) if word.value > 128 => {
             anyhow!("{origin}: {text}: killed by signal {}", word.value - 128)
         }
@@ -83,7 +97,8 @@ fn fault(dir: &Dir, word: link::Word) -> anyhow::Error {
             anyhow!("{origin}: {}", exec_text(program, errno))
         }
         _ => anyhow!("{origin}: {text}: {}", Named(errno)),
-    }
+    };
+    NotStarted { error, by_hook: op == "hook" }
 }
 
 /// Hooks that a command runs by itself after the container was made: poststart and poststop. All are run; the first
@@ -134,14 +149,10 @@ pub fn run_hooks(
     first
 }
 
-/// poststart hooks, after the program was executed (config.md#poststart: a failure is an error and ends the container).
-pub fn poststart(spec: &Spec, container: &Container, state: &State) -> Result<()> {
-    run_hooks("poststart", &spec.hooks.poststart, container, state.pid, "running").inspect_err(|_| {
-        if let Ok(Some(pidfd)) = state.pidfd() {
-            // If it has ended meanwhile, that is what was wanted.
-            let _ = process::pidfd_send_signal(&pidfd, libc::SIGKILL);
-        }
-    })
+/// poststart hooks, after the program was executed. A failure is an error that ends the container (config.md#poststart).
+pub fn poststart(spec: &Spec, container: &Container, state: &State) -> core::result::Result<(), NotStarted> {
+    run_hooks("poststart", &spec.hooks.poststart, container, state.pid, "running")
+        .map_err(|error| NotStarted { error, by_hook: true })
 }
 
 /// The spec that `start` needs: of the copy that create made (runtime.md#start: later changes of the bundle's

@@ -112,11 +112,8 @@ pub struct Profile<'a> {
     pub default_named: Vec<&'a str>,
 }
 
-/// Reads `linux.seccomp`. `None` if it says nothing or has mistakes.
+/// Reads `linux.seccomp`. `None` if it has mistakes.
 pub fn read<'a>(seccomp: &'a Seccomp<'a>, draft: &mut Draft) -> Option<Profile<'a>> {
-    if seccomp.default_action.is_empty() && seccomp.syscalls.is_empty() {
-        return None;
-    }
     let before = draft.problems.len();
     let default = default(seccomp, draft);
     architectures_known(seccomp, draft);

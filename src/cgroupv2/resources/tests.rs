@@ -263,7 +263,7 @@ fn a_missing_controller_is_one_problem_at_the_first_property_that_needs_it() {
 }
 
 #[test]
-fn what_only_version_1_has_is_refused_or_warned_about() {
+fn what_only_version_1_has_is_refused() {
     for (json, origin) in [
         (r#"{"memory":{"swappiness":60}}"#, "memory.swappiness"),
         (r#"{"memory":{"disableOOMKiller":true}}"#, "memory.disableOOMKiller"),
@@ -277,15 +277,10 @@ fn what_only_version_1_has_is_refused_or_warned_about() {
         ),
         (r#"{"network":{"classID":7}}"#, "network.classID"),
         (r#"{"network":{"priorities":[{"name":"eth0","priority":1}]}}"#, "network.priorities"),
+        (r#"{"memory":{"kernel":5}}"#, "memory.kernel"),
+        (r#"{"memory":{"kernelTCP":6}}"#, "memory.kernelTCP"),
     ] {
         assert_eq!(problems(json), [format!("linux.resources.{origin}: cgroup v2 has nothing like it")]);
     }
-    let draft = draft(
-        r#"{"memory":{"kernel":5,"kernelTCP":6}}"#,
-        &Controllers::new(ALL, "/", ""),
-        Present::default(),
-    );
-    let origins: Vec<_> = draft.warnings.iter().map(|warning| warning.origin.to_string()).collect();
-    assert_eq!(origins, ["linux.resources.memory.kernel", "linux.resources.memory.kernelTCP"]);
-    assert!(draft.problems.is_empty() && draft.prepared.is_empty());
+    assert!(problems(r#"{"memory":{"kernel":0,"kernelTCP":-1}}"#).is_empty());
 }

@@ -25,9 +25,11 @@ fn flags(json: &str) -> u32 {
 }
 
 #[test]
-fn a_profile_that_says_nothing_makes_no_filter() {
-    assert_eq!(plan_of("{}"), (None, vec![]));
-    assert_eq!(plan_of(r#"{"architectures": ["SCMP_ARCH_X86"]}"#), (None, vec![]));
+fn a_profile_that_says_nothing_lacks_its_default_action() {
+    // config-linux.md#seccomp: "defaultAction (string, REQUIRED)"
+    for json in ["{}", r#"{"architectures": ["SCMP_ARCH_X86"]}"#] {
+        assert_eq!(problems(json), ["linux.seccomp.defaultAction: missing"]);
+    }
 }
 
 #[test]
