@@ -18,7 +18,7 @@ VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests conformance install cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests conformance oci-validation install cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,6 +54,10 @@ vm-tests: ## Run the tests that need cgroup v2 controllers, in the virtual machi
 
 conformance: build ## Run our own conformance suite: RUNTIME=/path (casque by default)
 	$(CARGO) run --release --locked -q -p conformance -- --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
+
+oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (casque by default)
+	conformance/oci/run --setup
+	conformance/oci/run $(OCI_FLAGS) "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
 
 vm: export COMMAND = $(value CMD)
 vm: ## Run CMD='...' in the virtual machine

@@ -28,7 +28,7 @@ use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job, New};
 use crate::process::seal::seal;
 use crate::process::wait::Signals;
-use crate::process::{console, end, home, identity, rdt};
+use crate::process::{console, end, home, identity, notify, rdt};
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container};
 use crate::sys::{Errno, fs, process};
@@ -207,6 +207,7 @@ impl Bundle {
             terminal: console::Wanted { socket: console_socket, detach, size: None },
             pidfd_socket,
             env: Vec::new(),
+            notify: notify::is_wanted(),
             cgroup: None,
         };
         Ok(Bundle { config, request, cgroups: None })

@@ -84,6 +84,8 @@ pub enum Opening {
     Terminal,
     /// The container's state directory, where the fifo of `start` lies.
     StateDir,
+    /// The directory for the socket by which the program tells a service manager of itself.
+    NotifyDir,
     /// An anonymous file with the container's state: the standard input of hooks.
     HookState,
     /// An anonymous file for what hooks print, which a failed hook's error quotes.

@@ -15,6 +15,7 @@ pub mod link;
 pub mod listener;
 pub mod namespaces;
 pub mod netdev;
+pub mod notify;
 pub mod parent;
 pub mod rdt;
 pub mod ready;

@@ -5,6 +5,7 @@
 //!         config.json      a copy: later edits of the bundle's must not matter (runtime.md#create)
 //!         plan.json        the steps, for the errors of `start`
 //!         state.json       process id, its start time, when; written when the container is created
+//!         notify/          mounted in the container: the socket by which its program tells a service manager of itself
 //!         exec.fifo        where the process waits; gone once `start` has begun
 //! ```
 //!
@@ -21,6 +22,11 @@ use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// The directory for notifications, and the socket in it.
+const NOTIFY: &CStr = c"notify";
+/// The name of the socket for notifications.
+pub const NOTIFY_SOCKET: &CStr = c"notify.sock";
 
 /// container.json: settled facts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,6 +234,20 @@ impl Dir {
         fs::mknod_at(&self.fd, FIFO, libc::S_IFIFO | 0o622, 0).at("state", what())
     }
 
+    /// Makes the directory for the container's socket of notifications, and opens it.
+    pub fn make_notify_dir(&self) -> crate::sys::Result<OwnedFd> {
+        fs::mkdir_at(&self.fd, NOTIFY, 0o755)?;
+        fs::open_in(&self.fd, NOTIFY, fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::Beneath)
+    }
+
+    /// Opens that directory; `None` if the container has none.
+    pub fn notify_dir(&self) -> Result<Option<OwnedFd>, Fault> {
+        match fs::open_in(&self.fd, NOTIFY, fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::Beneath) {
+            Err(Errno::ENOENT) => Ok(None),
+            other => other.map(Some).at("state", format!("open {}/notify", self.path.display())),
+        }
+    }
+
     /// Writes state.json so that a reader sees none or the whole.
     pub fn save(&self, state: &State) -> Result<()> {
         self.add(c".state.json", &serde_json::to_vec(state)?)?;
@@ -291,6 +311,13 @@ impl Dir {
 
     /// Removes all files and the directory itself.
     pub fn remove(&self) -> Result<(), Fault> {
+        if let Some(dir) = self.notify_dir()? {
+            let result = fs::unlink_at(&dir, NOTIFY_SOCKET, false);
+            result
+                .or_else(|errno| if errno == Errno::ENOENT { Ok(()) } else { Err(errno) })
+                .and_then(|()| fs::unlink_at(&self.fd, NOTIFY, true))
+                .at("state", format!("remove {}/notify", self.path.display()))?;
+        }
         for name in [c"state.json", c".state.json", FIFO, c"plan.json", c"config.json", c"container.json"] {
             match fs::unlink_at(&self.fd, name, false) {
                 Ok(()) | Err(Errno::ENOENT) => {}

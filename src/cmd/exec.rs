@@ -64,7 +64,7 @@ fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     }
     let signals = Signals::block()?;
     let entered = parent::enter(&job)?;
-    let status = wait::wait(&entered.child, &signals, entered.terminal.as_ref())?;
+    let status = wait::wait(&entered.child, &signals, entered.terminal.as_ref(), None)?;
     Ok(u8::try_from(status).unwrap_or(u8::MAX))
 }
 

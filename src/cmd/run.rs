@@ -20,9 +20,14 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
             return Err(delete(globals, job, &created, spec).err().unwrap_or(error));
         }
         created.dir.unlock()?;
-        // `--detach`
-        let Some(signals) = signals else { return Ok(0) };
-        let status = wait::wait(&created.child, &signals, created.terminal.as_ref())?;
+        let Some(signals) = signals else {
+            // `--detach`
+            if let Some(relay) = &created.relay {
+                relay.until_ready(created.child.pid, &created.child.pidfd)?;
+            }
+            return Ok(0);
+        };
+        let status = wait::wait(&created.child, &signals, created.terminal.as_ref(), created.relay.as_ref())?;
         if !keep {
             delete(globals, job, &created, spec)?;
         }

@@ -2,6 +2,7 @@
 
 use super::{Globals, id};
 use crate::process::end::{self, is_frozen};
+use crate::process::notify::Relay;
 use crate::process::start::{poststart, saved_spec, start};
 use crate::state::Dir;
 use anyhow::{Context, Result, bail};
@@ -22,8 +23,15 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
         // It would begin to wait for a process that does not go on.
         bail!("cannot start a container in the paused state");
     }
+    let relay = Relay::bind(&dir)?;
     match start(&dir, &state).and_then(|()| poststart(&spec, &container, &state)) {
-        Ok(()) => Ok(0),
+        Ok(()) => {
+            dir.unlock()?;
+            if let (Some(relay), Some(pidfd)) = (relay, state.pidfd()?) {
+                relay.until_ready(state.pid, &pidfd)?;
+            }
+            Ok(0)
+        }
         Err(failed) if failed.by_hook => {
             // runtime.md#lifecycle, steps 8 and 10: "generate an error, stop the container, and continue the lifecycle
             // at step 12", which is delete.

@@ -90,6 +90,7 @@ impl Display for Opening {
             Opening::Socket { path } => write!(f, "a connection to the socket {}", text(path)),
             Opening::Terminal => f.write_str("a connection to the command"),
             Opening::StateDir => f.write_str("the state directory"),
+            Opening::NotifyDir => f.write_str("a directory for the program's notifications"),
             Opening::HookState => f.write_str("a file for the state that hooks read"),
             Opening::HookOutput => f.write_str("a file for what hooks print"),
             Opening::HookStream { path, stream } => write!(f, "{} for {stream}", text(path)),

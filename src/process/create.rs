@@ -1,15 +1,15 @@
 //! The plan of `create` and `run`: the whole of config.json lowered to two lists. Planner; changes nothing.
 
 use super::namespaces::{self, Wanted};
-use super::{console, hooks, identity, labels, listener, netdev, rdt, settings};
+use super::{console, hooks, identity, labels, listener, netdev, notify, rdt, settings};
 use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices};
 use crate::host::Host;
 use crate::mounts;
-use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Slot};
+use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Slot, Target};
 use crate::seccomp::{self, Compiled};
 use crate::spec::{Process, Spec};
-use crate::sys::mount::propagation;
+use crate::sys::mount::{attr, propagation};
 use std::ffi::CString;
 
 /// What the command line adds to config.json.
@@ -35,6 +35,8 @@ pub struct Request {
     pub pidfd_socket: Option<CString>,
     /// What the runtime adds to the environment: HOME where it has none, `LISTEN_FDS`.
     pub env: Vec<String>,
+    /// Whether a service manager waits for the program to be ready (`NOTIFY_SOCKET`).
+    pub notify: bool,
     /// Where the container's cgroup is to be, below the cgroup2 mount, and which controllers there are; none with
     /// `--cgroup-manager disabled`.
     pub cgroup: Option<(String, Controllers)>,
@@ -71,6 +73,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     plan_root(request, spec, own_mounts, &mut draft);
     mounts::plan(spec, host, &request.bundle, &mut draft);
     mounts::devices::plan(spec, host, &mut draft);
+    plan_notify(request, own_mounts, &mut draft);
     plan_cwd(process, &mut draft);
     plan_runtime_hooks(spec, &wanted, &mut draft);
     hooks::plan("createContainer", &spec.hooks.create_container, Draft::child, &mut draft);
@@ -104,7 +107,9 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     if let Some(filter) = filter {
         plan_filter(filter, &mut draft);
     }
-    identity::plan_exec(process, &request.env, &mut draft);
+    let notify = (request.notify && own_mounts).then(notify::variable);
+    let added: Vec<String> = request.env.iter().cloned().chain(notify).collect();
+    identity::plan_exec(process, &added, &mut draft);
     draft
 }
 
@@ -212,6 +217,18 @@ fn plan_root(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draft
         let slot = draft.open("root.path", Opening::Directory { path });
         draft.child("root.path", Op::UseRoot(slot));
     }
+}
+
+/// The place of the program's own socket; read-only, for sending to a socket needs no more.
+fn plan_notify(request: &Request, own_mounts: bool, draft: &mut Draft) {
+    if !request.notify || !own_mounts {
+        return;
+    }
+    let slot = draft.open(notify::VARIABLE, Opening::NotifyDir);
+    let set = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    let (attr, all) = (Attr { set, ..Attr::default() }, Attr::default());
+    let target = Target { path: notify::PLACE.into(), real: false };
+    draft.child(notify::VARIABLE, Op::Attach { slot, attr, all, target });
 }
 
 /// The working directory is made if the root has none, as runc does and engines rely on.

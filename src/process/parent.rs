@@ -7,6 +7,7 @@ use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
 use super::listener;
 use super::netdev;
+use super::notify::Relay;
 use super::rdt::Groups;
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
@@ -59,6 +60,8 @@ pub struct Created {
     pub state: State,
     /// Where the command gets the terminal from that it is to copy.
     pub terminal: Option<OwnedFd>,
+    /// What the program says of itself, of a container that is started at once.
+    pub relay: Option<Relay>,
 }
 
 /// A program that runs in a container beside the first process.
@@ -90,20 +93,21 @@ struct Parent<'a> {
     pid_file: Option<CString>,
     /// The command's end of [`Opening::Terminal`].
     terminal: Option<OwnedFd>,
+    relay: Option<Relay>,
 }
 
 /// Performs the parent's list of a container that is to be made. After an error nothing of it is left.
 pub fn create(job: &Job) -> Result<Created> {
     let mut parent = perform(job)?;
     let made = (parent.dir.take(), parent.child.take(), parent.link.take(), parent.state.take());
-    let terminal = parent.terminal.take();
+    let (terminal, relay) = (parent.terminal.take(), parent.relay.take());
     if job.new.as_ref().is_some_and(|new| new.waits) {
         // `create` ends now, which closes everything at once.
         std::mem::forget(parent);
     }
     match made {
         (Some(dir), Some(child), Some(link), Some(state)) => {
-            Ok(Created { dir, child, link, state, terminal })
+            Ok(Created { dir, child, link, state, terminal, relay })
         }
         _ => bail!("runtime: the plan makes no container"),
     }
@@ -134,6 +138,7 @@ fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
         state: None,
         pid_file: None,
         terminal: None,
+        relay: None,
     };
     for (number, step) in job.plan.parent.iter().enumerate() {
         if let Err(error) = parent.perform(number, step) {
@@ -244,6 +249,7 @@ impl<'a> Parent<'a> {
 
     fn open(&mut self, step: &Step, opening: &'a Opening) -> Result<OwnedFd> {
         let fd = match opening {
+            Opening::NotifyDir => return self.open_notify_dir(step),
             Opening::Tree { path, recursive, .. } => mount::clone_tree(fs::cwd(), path, *recursive),
             Opening::Directory { path } => fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0),
             Opening::Namespace { path, kind } => open_namespace(path, *kind),
@@ -266,6 +272,16 @@ impl<'a> Parent<'a> {
             self.map_ids(&step.origin, path, &fd, idmap)?;
         }
         Ok(fd)
+    }
+
+    fn open_notify_dir(&mut self, step: &Step) -> Result<OwnedFd> {
+        let dir = self.dir.as_ref().context("runtime: no new container")?;
+        let tree = dir.make_notify_dir().and_then(|dir| mount::clone_tree(dir, c"", false));
+        let tree = tree.map_err(|errno| self.at(step, errno))?;
+        if self.job.new.as_ref().is_some_and(|new| !new.waits) {
+            self.relay = Relay::bind(dir)?;
+        }
+        Ok(tree)
     }
 
     /// Maps the ids of a tree. Mounts with the same mapping share a user namespace.

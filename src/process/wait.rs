@@ -3,6 +3,7 @@
 
 use super::clone::Child;
 use super::console::{self, Console};
+use super::notify::Relay;
 use crate::error::At;
 use crate::sys::{Errno, process};
 use anyhow::Result;
@@ -27,28 +28,43 @@ impl Signals {
 }
 
 /// Waits for the program's end and gives its exit status, 128 + n after signal n. `terminal` is where its terminal
-/// comes from, if it has one that is the caller's business.
-pub fn wait(child: &Child, signals: &Signals, terminal: Option<&OwnedFd>) -> Result<i32> {
+/// comes from, if it has one that is the caller's business; `relay`, what it says of itself.
+pub fn wait(
+    child: &Child,
+    signals: &Signals,
+    terminal: Option<&OwnedFd>,
+    relay: Option<&Relay>,
+) -> Result<i32> {
     let mut console = terminal.map(Console::receive).transpose()?;
-    let status = wait_with(child, &signals.0, console.as_mut());
+    let status = wait_with(child, &signals.0, console.as_mut(), relay);
     if let (Some(console), Ok(_)) = (&mut console, &status) {
         console.finish()?;
     }
     status
 }
 
-fn wait_with(child: &Child, signals: &SignalFd, mut console: Option<&mut Console>) -> Result<i32> {
+fn wait_with(
+    child: &Child,
+    signals: &SignalFd,
+    mut console: Option<&mut Console>,
+    relay: Option<&Relay>,
+) -> Result<i32> {
     let entry = |fd: BorrowedFd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let nothing = libc::pollfd { fd: -1, events: 0, revents: 0 };
     loop {
         let copied = console.as_ref().map_or([nothing; console::POLLED], |console| console.polled());
         let [a, b, c, d] = copied;
-        let mut fds = [entry(child.pidfd.as_fd()), entry(signals.as_fd()), a, b, c, d];
+        let told = relay.map_or(nothing, |relay| entry(relay.as_fd()));
+        let mut fds = [entry(child.pidfd.as_fd()), entry(signals.as_fd()), told, a, b, c, d];
         match process::poll(&mut fds, -1) {
             Err(Errno::EINTR) => continue,
             other => other.at("run", "wait for the program")?,
         };
-        let [ended, signalled, copied @ ..] = fds;
+        let [ended, signalled, told, copied @ ..] = fds;
+        if let (Some(relay), true) = (relay, told.revents != 0) {
+            // The manager knows the command as the main process.
+            relay.hand_on(None)?;
+        }
         if let Some(console) = console.as_deref_mut() {
             console.copy(copied)?;
         }
