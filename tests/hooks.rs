@@ -227,6 +227,36 @@ fn a_hook_that_takes_too_long_is_killed() {
         assert!(begin.elapsed() >= Duration::from_secs(1) && begin.elapsed() < Duration::from_secs(5));
         bundle.leftovers();
     }
+    for kind in ["startContainer", "poststart", "poststop"] {
+        let Some(bundle) = with_hooks("exec sleep 1000", &[kind]) else { return };
+        bundle.edit(|config| config["hooks"][kind][0]["timeout"] = json!(1));
+        bundle.create().ok();
+        let begin = Instant::now();
+        let text = if kind == "poststop" {
+            bundle.delete(&["--force"]).stderr
+        } else {
+            bundle.start().error().to_owned()
+        };
+        assert!(text.contains(&format!("hooks.{kind}[0]: run the hook ")), "{text}");
+        assert!(text.contains(": killed after its timeout"), "{text}");
+        assert!(begin.elapsed() >= Duration::from_secs(1) && begin.elapsed() < Duration::from_secs(5));
+        bundle.leftovers();
+    }
+}
+
+#[test]
+fn what_hooks_print_is_added_to_the_files_that_annotations_name() {
+    // crun's run.oci.hooks.stdout and run.oci.hooks.stderr, which Podman and CRI-O set
+    let Some(bundle) = with_hooks("echo out-$1; echo err-$1 >&2", &KINDS) else { return };
+    let (out, err) = (bundle.beside("hooks.out"), bundle.beside("hooks.err"));
+    fs::write(&out, "before\n").unwrap();
+    bundle.edit(|config| {
+        config["annotations"] = json!({"run.oci.hooks.stdout": out, "run.oci.hooks.stderr": err});
+    });
+    live(&bundle);
+    let lines = |what: &str| -> String { KINDS.iter().map(|kind| format!("{what}-{kind}\n")).collect() };
+    assert_eq!(fs::read_to_string(out).unwrap(), format!("before\n{}", lines("out")));
+    assert_eq!(fs::read_to_string(err).unwrap(), lines("err"));
 }
 
 #[test]

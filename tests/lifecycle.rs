@@ -90,6 +90,33 @@ fn create_does_not_run_the_program_before_start() {
 }
 
 #[test]
+fn the_program_is_in_the_cgroup_that_the_configuration_names() {
+    // config-linux.md#cgroups-path
+    let Some(bundle) = Bundle::new(|_| {}) else { return };
+    let id = &bundle.id;
+    let place = |bundle: &Bundle| {
+        let text = fs::read_to_string(format!("/proc/{}/cgroup", bundle.pid())).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned()
+    };
+    for (path, ending) in
+        [(format!("/{id}-at/the/top"), ""), (format!("{id}-beside/of"), ""), (String::new(), id)]
+    {
+        bundle.edit(|config| config["linux"]["cgroupsPath"] = json!(path));
+        bundle.create().ok();
+        let found = place(&bundle);
+        match path.strip_prefix('/') {
+            Some(_) => assert_eq!(found, path),
+            None => assert!(found.ends_with(&format!("/{path}{ending}")), "{path}: {found}"),
+        }
+        bundle.delete(&["--force"]).ok();
+        bundle.leftovers();
+        // What was made for it above goes too.
+        let top = support::cgroup2().join(format!("{id}-at"));
+        assert!(!top.exists(), "{}", top.display());
+    }
+}
+
+#[test]
 fn later_edits_of_config_json_have_no_effect() {
     // runtime.md#lifecycle, step 2: "any updates to config.json after this step MUST NOT affect the container"
     let Some(bundle) = Bundle::shell("echo $WORD; hostname", |config| {

@@ -187,12 +187,29 @@ fn recursive_options_reach_the_mounts_below_and_others_do_not() {
         (&["rbind", "rnoatime"], "noatime", "noatime"),
         (&["rbind", "rnosymfollow"], "nosymfollow", "nosymfollow"),
         (&["rbind", "rnodiratime"], "nodiratime", "nodiratime"),
+        (&["rbind", "rrw"], "rw", "rw"),
+        (&["rbind", "rsuid"], "!nosuid", "!nosuid"),
+        (&["rbind", "suid"], "!nosuid", "nosuid"),
+        (&["rbind", "rdev"], "!nodev", "!nodev"),
+        (&["rbind", "rexec"], "!noexec", "!noexec"),
+        (&["rbind", "rdiratime"], "!nodiratime", "!nodiratime"),
+        (&["rbind", "rsymfollow"], "!nosymfollow", "!nosymfollow"),
+        (&["rbind", "ratime"], "relatime", "relatime"),
+        (&["rbind", "rrelatime"], "relatime", "relatime"),
+        (&["rbind", "rstrictatime", "rnorelatime"], "relatime", "relatime"),
+        (&["rbind", "rstrictatime", "rnostrictatime"], "relatime", "relatime"),
+        (&["rbind", "rstrictatime"], "!relatime", "!noatime"),
     ];
     let Some(bundle) = Bundle::new(|_| {}) else { return };
     let source = tree(&bundle, "source");
+    // The mount below has what the second half of the cases takes away.
+    let strict = tree(&bundle, "strict");
+    let flags = "remount,bind,ro,nosuid,nodev,noexec,noatime,nodiratime,nosymfollow";
+    host_mount(&["-o", flags, &format!("{strict}/sub")]);
     bundle.edit(|config| {
         add(config, json!({"destination": "/tmp", "type": "tmpfs"}));
         for (number, (options, ..)) in cases.iter().enumerate() {
+            let source = if number < 9 { &source } else { &strict };
             add(
                 config,
                 json!({"destination": format!("/tmp/{number}"), "source": source, "options": options}),
@@ -205,7 +222,8 @@ fn recursive_options_reach_the_mounts_below_and_others_do_not() {
     for (number, (options, top, below)) in cases.iter().enumerate() {
         for (point, word) in [(format!("/tmp/{number}"), top), (format!("/tmp/{number}/sub"), below)] {
             let mount = at(&mounts, &point);
-            assert!(has(&mount.options, word), "{options:?}: {mount:?}");
+            let (word, there) = word.strip_prefix('!').map_or((*word, true), |word| (word, false));
+            assert_eq!(has(&mount.options, word), there, "{options:?}: {word}: {mount:?}");
         }
     }
     assert!(
@@ -214,6 +232,7 @@ fn recursive_options_reach_the_mounts_below_and_others_do_not() {
     );
     bundle.leftovers();
     host_umount(&format!("{source}/sub"));
+    host_umount(&format!("{strict}/sub"));
 }
 
 #[test]

@@ -153,6 +153,35 @@ fn the_json_of_a_plan_has_the_same_sentences_as_its_text() {
 }
 
 #[test]
+fn a_mount_label_is_the_context_of_new_file_systems_that_keep_none() {
+    // config-linux.md#mount-label
+    let mut config = configs::default();
+    let label = "system_u:object_r:container_file_t:s0:c1,c2";
+    config["linux"]["mountLabel"] = json!(label);
+    let own = json!({"destination": "/own", "type": "tmpfs", "options": ["context=mine"]});
+    let bind = json!({"destination": "/bind", "source": "/data", "options": ["bind"]});
+    config["mounts"].as_array_mut().unwrap().extend([own, bind]);
+    let text = serde_json::to_vec(&config).unwrap();
+    let spec = casque::spec::load(&text).unwrap();
+    let mut host = Host::example(&spec);
+    let request = Request { id: "golden".to_owned(), bundle: "/bundle".to_owned(), ..Request::default() };
+    let problems = plan(&request, &spec, &host).problems;
+    assert_eq!(problems.first().map(|problem| &*problem.origin), Some("linux.mountLabel"), "{problems:?}");
+    host.selinux = true;
+    let draft = plan(&request, &spec, &host);
+    assert!(draft.problems.is_empty(), "{:?}", draft.problems);
+    let labelled: Vec<String> = draft
+        .finish()
+        .child
+        .iter()
+        .filter(|step| step.op.to_string().contains(&format!("context={label}")))
+        .map(|step| step.origin.to_string())
+        .collect();
+    // /dev, /dev/pts and /dev/shm; not proc, mqueue, sysfs, cgroup2, nor what has a label of its own or is bound.
+    assert_eq!(labelled, ["mounts[1]", "mounts[2]", "mounts[3]"]);
+}
+
+#[test]
 fn the_same_configuration_gives_the_same_plan() {
     let config = configs::everything("/host");
     assert_eq!(sound(&config, |_| {}).to_string(), sound(&config, |_| {}).to_string());

@@ -134,6 +134,24 @@ fn user_groups_and_umask() {
 }
 
 #[test]
+fn an_annotation_leaves_the_callers_groups_to_the_program() {
+    // crun's run.oci.keep_original_groups, which `podman run --group-add keep-groups` sets
+    let Some(bundle) = Bundle::shell("grep ^Groups /proc/self/status | tr -s '\\t ' ' '", |config| {
+        config["process"]["user"] = json!({"uid": 1000, "gid": 1001, "additionalGids": [5]});
+    }) else {
+        return;
+    };
+    for (value, groups) in [("1", "Groups: 77 88 \n"), ("true", "Groups: 77 88 \n"), ("0", "Groups: 5 \n")] {
+        bundle.edit(|config| config["annotations"] = json!({"run.oci.keep_original_groups": value}));
+        let dir = bundle.dir.to_str().unwrap();
+        let script = "exec setpriv --groups 77,88 \"$@\"";
+        let done = bundle.done(&mut bundle.wrapped(script, &["run", "--bundle", dir, &bundle.id])).ok();
+        assert_eq!(done.stdout, groups, "{value}");
+        bundle.leftovers();
+    }
+}
+
+#[test]
 fn the_user_may_reopen_its_standard_streams() {
     let Some(bundle) = Bundle::shell("echo out > /dev/stdout; echo err > /dev/stderr", |config| {
         config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
@@ -441,6 +459,19 @@ fn an_errno_of_the_profile_reaches_the_program() {
     assert_eq!(
         (done.code, done.stderr.trim_end()),
         (1, "mkdir: can't create directory '/tmp/x': No space left on device")
+    );
+    bundle.edit(|config| {
+        // What no rule is for has the number of the default action.
+        docker_seccomp(config);
+        config["linux"]["seccomp"]["defaultErrnoRet"] = json!(30);
+        for rule in config["linux"]["seccomp"]["syscalls"].as_array_mut().unwrap() {
+            rule["names"].as_array_mut().unwrap().retain(|name| name != "mkdir" && name != "mkdirat");
+        }
+    });
+    let done = bundle.run();
+    assert_eq!(
+        (done.code, done.stderr.trim_end()),
+        (1, "mkdir: can't create directory '/tmp/x': Read-only file system")
     );
     bundle.leftovers();
 }

@@ -39,18 +39,21 @@ fn refused(edit: impl FnOnce(&mut Value)) -> Option<String> {
 /// config.md#linux-process, `scheduler`: field 41 of stat is the policy, 40 the real-time priority, 19 the nice value.
 #[test]
 fn the_program_has_the_policy_and_priority_of_process_scheduler() {
+    // The nice value of a policy that has none stays the caller's (sched_setattr(2)).
+    let own = fs::read_to_string("/proc/self/stat").unwrap();
+    let own = own[own.rfind(')').unwrap() + 2..].split(' ').nth(19 - 3).unwrap();
     for (scheduler, expected) in [
         (json!({"policy": "SCHED_OTHER", "nice": 7}), ["0", "0", "7"]),
         (json!({"policy": "SCHED_BATCH", "nice": -3}), ["3", "0", "-3"]),
-        (json!({"policy": "SCHED_IDLE"}), ["5", "0", "0"]),
+        (json!({"policy": "SCHED_IDLE"}), ["5", "0", own]),
         (
             json!({"policy": "SCHED_RR", "priority": 9, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}),
-            ["2", "9", "0"],
+            ["2", "9", own],
         ),
-        (json!({"policy": "SCHED_FIFO", "priority": 99}), ["1", "99", "0"]),
+        (json!({"policy": "SCHED_FIFO", "priority": 99}), ["1", "99", own]),
         (
             json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 9_000_000, "period": 10_000_000}),
-            ["6", "0", "0"],
+            ["6", "0", own],
         ),
     ] {
         let seen = look(
@@ -74,10 +77,36 @@ fn a_scheduler_that_makes_no_sense_is_refused_by_its_property() {
         of(json!({"policy": "FIFO"})).unwrap(),
         "process.scheduler.policy: \"FIFO\" is no scheduling policy"
     );
-    // What only the kernel knows: the runtime is longer than the deadline.
-    let error = of(json!({"policy": "SCHED_DEADLINE", "runtime": 9_000_000, "deadline": 2_000_000})).unwrap();
-    assert!(error.starts_with("process.scheduler: set the scheduling policy 6"), "{error}");
-    assert!(error.ends_with("invalid argument (EINVAL)"), "{error}");
+    // What only the kernel knows: the runtime is longer than the deadline, or the deadline than the period.
+    for (runtime, deadline, period) in [(9_000_000, 2_000_000, 0), (1_000_000, 9_000_000, 2_000_000)] {
+        let times =
+            json!({"policy": "SCHED_DEADLINE", "runtime": runtime, "deadline": deadline, "period": period});
+        let error = of(times).unwrap();
+        assert!(error.starts_with("process.scheduler: set the scheduling policy 6"), "{error}");
+        assert!(error.ends_with("invalid argument (EINVAL)"), "{error}");
+    }
+}
+
+/// config.md#linux-process, `scheduler.flags`: a flag that sched_getscheduler(2) tells with the policy.
+#[test]
+fn the_program_has_the_flags_of_process_scheduler() {
+    for (flags, bit) in [(json!([]), 0), (json!(["SCHED_FLAG_RESET_ON_FORK"]), 0x4000_0000)] {
+        let seen = look(
+            |config| {
+                config["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 1, "flags": flags});
+            },
+            |pid| nix::errno::Errno::result(unsafe_sched_getscheduler(pid)).unwrap(),
+        );
+        let Some(seen) = seen else { return };
+        assert_eq!(seen, 3 | bit);
+    }
+}
+
+/// sched_getscheduler(2); musl's function fails always.
+#[allow(unsafe_code, reason = "a system call of the test's own")]
+fn unsafe_sched_getscheduler(pid: i32) -> i64 {
+    // SAFETY: no memory is passed.
+    unsafe { libc::syscall(libc::SYS_sched_getscheduler, pid) }
 }
 
 /// config.md#linux-process, `ioPriority`
@@ -258,21 +287,38 @@ fn a_remount_changes_the_file_systems_parameters_and_the_mounts_flags() {
 
 #[test]
 fn options_of_the_file_system_are_passed_to_it_and_warned_about_on_a_bind_mount() {
-    let script = "grep -o ' /one .*' /proc/mounts; grep -c ' /two ' /proc/mounts";
+    let script =
+        "grep -o ' /one .*' /proc/mounts; grep -c ' /two ' /proc/mounts; grep -o ' /off .*' /proc/mounts";
     let Some(bundle) = Bundle::shell(script, |config| {
-        add_mount(config, "/one", "tmpfs", "one", &["lazytime", "sync", "dirsync", "iversion", "noiversion"]);
-        add_mount(config, "/two", "", "rootfs/etc", &["bind", "lazytime", "async", "nolazytime", "iversion"]);
+        add_mount(
+            config,
+            "/one",
+            "tmpfs",
+            "one",
+            &["lazytime", "sync", "dirsync", "mand", "iversion", "noiversion"],
+        );
+        add_mount(
+            config,
+            "/two",
+            "",
+            "rootfs/etc",
+            &["bind", "lazytime", "async", "nolazytime", "iversion", "nomand"],
+        );
+        let off = ["sync", "async", "mand", "nomand", "lazytime", "nolazytime"];
+        add_mount(config, "/off", "tmpfs", "off", &off);
     }) else {
         return;
     };
-    for name in ["one", "two"] {
+    for name in ["one", "two", "off"] {
         fs::create_dir(bundle.rootfs(name)).unwrap();
     }
     bundle.mark();
     let done = bundle.run();
     assert_eq!(done.code, 0, "{done:?}");
-    for word in ["lazytime", "sync", "dirsync"] {
-        assert!(done.stdout.contains(word), "{word}: {done:?}");
+    let (on, off) = done.stdout.split_once(" /off ").unwrap();
+    for word in ["lazytime", "sync", "dirsync", "mand"] {
+        assert!(on.contains(&format!(",{word}")), "{word}: {done:?}");
+        assert!(!off.contains(&format!(",{word}")), "{word}: {done:?}");
     }
     let warnings: Vec<_> = done.stderr.lines().map(|line| line.split_once("warning: ").unwrap().1).collect();
     let warning = |word: &str| format!("mounts[8].options: {word:?} has no effect on a bind mount");
