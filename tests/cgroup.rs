@@ -137,7 +137,7 @@ fn program(json: &str) -> Vec<u64> {
     let text = format!(r#"{{"devices":{json}}}"#);
     let resources: Resources = casque::spec::read(text.as_bytes()).unwrap();
     let mut draft = Draft::default();
-    let program = devices::compile(&resources.devices, &mut draft);
+    let program = devices::compile(&resources.devices, &[], &mut draft);
     assert_eq!(draft.problems, []);
     program.unwrap()
 }

@@ -145,6 +145,23 @@ fn limits_are_in_force_before_the_first_hook_and_the_first_instruction() {
 
 #[test]
 #[ignore = "for rig/vm"]
+fn a_pids_limit_of_0_leaves_the_first_process_alone() {
+    // config-linux.md#pids: 0 is a limit as any other; hooks of create are called before it is in force.
+    let bundle = limited("echo alone; sleep 1000 & echo born", json!({"pids": {"limit": 0}}), |config| {
+        config["hooks"] = json!({"createContainer": [{"path": "/bin/true"}]});
+    });
+    bundle.create().ok();
+    let dir = cgroup(&bundle);
+    assert_eq!(fs::read_to_string(dir.join("pids.max")).unwrap(), "0\n");
+    let out = bundle.beside("out0");
+    bundle.start().ok();
+    bundle.wait();
+    assert_eq!(fs::read_to_string(out).unwrap(), "alone\n");
+    gone(&bundle);
+}
+
+#[test]
+#[ignore = "for rig/vm"]
 fn pids_limit_stops_a_fork_bomb() {
     let script = "while :; do sleep 1000 & done";
     let bundle = limited(script, json!({"pids": {"limit": 7}}), |_| {});

@@ -8,6 +8,7 @@
 use super::Cgroup;
 use super::program;
 use crate::plan::{Draft, Op};
+use crate::spec::Device;
 use crate::spec::resources::DeviceRule;
 use crate::sys::{Errno, Result, bpf};
 use std::ffi::CStr;
@@ -40,6 +41,9 @@ const DEFAULTS: [(Kinds, Option<u32>, Option<u32>, u8); 11] = [
     (Kinds::Char, Some(136), None, ALL),
     (Kinds::Char, Some(10), Some(200), ALL),
 ];
+
+/// The nodes that the runtime makes (config-linux.md#default-devices).
+const NODES: [(u32, u32); 6] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)];
 
 /// The largest numbers that a device has in the kernel (`MINORBITS` is 20).
 const MAX_MAJOR: u32 = 0xfff;
@@ -86,16 +90,17 @@ pub(super) struct Table {
     pub default: Ways,
 }
 
-/// Adds the step that loads and attaches the program of these rules; none if they allow everything.
-pub fn plan(rules: &[DeviceRule], draft: &mut Draft) {
-    if let Some(program) = compile(rules, draft) {
+/// Adds the step that loads and attaches the program of these rules; none if they allow everything. The container's own
+/// nodes, the default ones and the `listed`, can be made whatever the rules say: the first process makes them.
+pub fn plan(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) {
+    if let Some(program) = compile(rules, listed, draft) {
         draft.prepare("linux.resources.devices", Op::DeviceProgram(program));
     }
 }
 
 /// The program of these rules and of the devices that every container may use; `None` if all is allowed, as it is
 /// without rules. Rules that make no sense are problems of the draft.
-pub fn compile(rules: &[DeviceRule], draft: &mut Draft) -> Option<Vec<u64>> {
+pub fn compile(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Option<Vec<u64>> {
     if rules.is_empty() {
         return None;
     }
@@ -110,6 +115,9 @@ pub fn compile(rules: &[DeviceRule], draft: &mut Draft) -> Option<Vec<u64>> {
         DEFAULTS.map(|(kinds, major, minor, access)| Rule { allow: true, kinds, major, minor, access });
     let base = parsed.iter().rposition(Rule::denies_everything).map_or(0, |index| index + 1);
     parsed.splice(base..base, defaults);
+    let made = NODES.map(|(major, minor)| (Kinds::Char, Some(major), Some(minor)));
+    let made = made.into_iter().chain(listed.iter().filter_map(numbers));
+    parsed.extend(made.map(|(kinds, major, minor)| Rule { allow: true, kinds, major, minor, access: MKNOD }));
     let (chars, blocks) = (table(&parsed, Kinds::Char), table(&parsed, Kinds::Block));
     let open = |table: &Table| table.entries.is_empty() && table.default == uniform(ALL);
     if open(&chars) && open(&blocks) {
@@ -120,6 +128,17 @@ pub fn compile(rules: &[DeviceRule], draft: &mut Draft) -> Option<Vec<u64>> {
         draft.problem("linux.resources.devices", "too many rules for one BPF program");
     }
     program
+}
+
+/// A listed device as a rule names it; none for a fifo, and for one with mistakes, which others tell.
+fn numbers(device: &Device) -> Option<(Kinds, Option<u32>, Option<u32>)> {
+    let kinds = match &*device.kind {
+        "c" | "u" => Kinds::Char,
+        "b" => Kinds::Block,
+        _ => return None,
+    };
+    let number = |value: Option<i64>| u32::try_from(value?).ok();
+    Some((kinds, Some(number(device.major)?), Some(number(device.minor)?)))
 }
 
 fn parse(rule: &DeviceRule) -> std::result::Result<Rule, String> {

@@ -128,10 +128,10 @@ impl Lowering<'_> {
         self.problem(origin, "cgroup v2 has nothing like it");
     }
 
-    /// 0 is one process: the first one could not be born under a limit of 0. Negative is no limit.
+    /// Negative is no limit. 0 is one, under which nothing can be born (config-linux.md#pids).
     fn pids(&mut self, pids: &Pids) {
         if let Some(limit) = pids.limit {
-            let value = if limit < 0 { "max".to_owned() } else { limit.max(1).to_string() };
+            let value = if limit < 0 { "max".to_owned() } else { limit.to_string() };
             self.write("linux.resources.pids.limit", "pids.max", value);
         }
     }

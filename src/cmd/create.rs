@@ -7,7 +7,6 @@ use clap::ArgMatches;
 /// Runs the command.
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     make(globals, args, false, |_, created, _, _| {
-        created.dir.unlock()?;
         // The process ends now, which closes everything at once.
         std::mem::forget(created);
         Ok(())

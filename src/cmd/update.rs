@@ -39,7 +39,8 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let mut draft = Draft::default();
     let writes = lower(&resources, &controllers, &present, &mut draft);
     // Without rules the ones of now stay: engines that change a limit send none.
-    let devices = (!resources.devices.is_empty()).then(|| devices::compile(&resources.devices, &mut draft));
+    let devices =
+        (!resources.devices.is_empty()).then(|| devices::compile(&resources.devices, &[], &mut draft));
     refuse(&draft)?;
     apply(&cgroup, &writes, devices.as_ref().map(Option::as_deref))?;
     for warning in &draft.warnings {

@@ -8,8 +8,10 @@ use crate::host::Host;
 use crate::mounts;
 use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Slot, Target};
 use crate::seccomp::{self, Compiled};
+use crate::spec::resources::Resources;
 use crate::spec::{Process, Spec};
 use crate::sys::mount::{attr, propagation};
+use std::borrow::Cow;
 use std::ffi::CString;
 
 /// What the command line adds to config.json.
@@ -160,11 +162,21 @@ fn plan_cgroup(request: &Request, spec: &Spec, draft: &mut Draft) {
     };
     let path = draft.c_string("linux.cgroupsPath", path);
     draft.prepare("linux.cgroupsPath", Op::Cgroup(path));
-    resources::plan(&spec.linux.resources, controllers, &Present::default(), draft);
-    devices::plan(&spec.linux.resources.devices, draft);
+    let mut resources = Cow::Borrowed(&spec.linux.resources);
+    if no_births(spec) {
+        // The first process, and the hooks that it calls from create, must be born: 0 comes in force when it is ready.
+        resources.to_mut().pids = None;
+    }
+    resources::plan(&resources, controllers, &Present::default(), draft);
+    devices::plan(&spec.linux.resources.devices, &spec.linux.devices, draft);
     if let Some(uid) = cgroupv2::owner(spec) {
         draft.prepare("linux.cgroupsPath", Op::Delegate(uid));
     }
+}
+
+/// Whether the container is to have no process but its first one.
+fn no_births(spec: &Spec) -> bool {
+    spec.linux.resources.pids.as_ref().is_some_and(|pids| pids.limit == Some(0))
 }
 
 /// Hooks that run before the program need files for their state and for what they print.
@@ -355,6 +367,12 @@ fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft
     }
     if !spec.hooks.start_container.is_empty() {
         draft.parent("hooks", Op::HookState { status: "created", inside: true });
+    }
+    if let (true, Some((_, controllers))) = (no_births(spec), &request.cgroup) {
+        let pids = Resources { pids: spec.linux.resources.pids.clone(), ..Resources::default() };
+        for step in resources::lower(&pids, controllers, &Present::default(), draft) {
+            draft.parent(step.origin, step.op);
+        }
     }
     draft.parent("runtime", Op::Save);
     if let Some(path) = &request.pid_file {

@@ -50,7 +50,7 @@ pub struct New<'a> {
 
 /// A container that has been created.
 pub struct Created {
-    /// Its state directory, locked.
+    /// Its state directory, locked unless the container waits for `start`.
     pub dir: Dir,
     /// Its first process.
     pub child: Child,
@@ -327,6 +327,11 @@ impl<'a> Parent<'a> {
     /// Waits for the child, or sends it on.
     fn meet(&mut self, step: &Step, meet: Meet) -> Result<()> {
         let link = self.link.as_ref().context("runtime: there is no child yet")?;
+        if let (Meet::Go, Some(New { waits: true, .. }), Some(dir)) = (meet, &self.job.new, &self.dir) {
+            // Not later: were this command killed after the word, the process would wait for `start` with its copy of the
+            // lock, and nobody else could ever take that.
+            dir.unlock()?;
+        }
         match meet {
             Meet::Mapped | Meet::Run | Meet::Go => match link::send(link, Word::default()) {
                 Err(Errno::EPIPE | Errno::ECONNRESET) => self.receive(step),

@@ -255,7 +255,7 @@ fn filter(rule: Value) -> Value {
 /// says what the answer was.
 fn kernel_lacks(message: &str) -> bool {
     let message = message.to_lowercase();
-    ["invalid argument", "not implemented", "operation not supported", "out of domain"]
+    ["invalid argument", "not implemented", "operation not supported", "out of domain", "needs linux"]
         .iter()
         .any(|answer| message.contains(answer))
 }

@@ -13,7 +13,7 @@ fn compiled(json: &str) -> (Option<Vec<u64>>, Draft) {
     let text = format!(r#"{{"devices":{json}}}"#);
     let resources: Resources = crate::spec::read(text.as_bytes()).unwrap();
     let mut draft = Draft::default();
-    (compile(&resources.devices, &mut draft), draft)
+    (compile(&resources.devices, &[], &mut draft), draft)
 }
 
 /// What the words of this file's opening say, done for one access.

@@ -153,7 +153,7 @@ fn cpusets_are_their_own_controller() {
 #[test]
 fn a_limit_of_no_processes_is_one_and_a_negative_one_is_none() {
     assert_eq!(writes(r#"{"pids":{"limit":100}}"#), ["pids.max 100"]);
-    assert_eq!(writes(r#"{"pids":{"limit":0}}"#), ["pids.max 1"]);
+    assert_eq!(writes(r#"{"pids":{"limit":0}}"#), ["pids.max 0"]);
     assert_eq!(writes(r#"{"pids":{"limit":-1}}"#), ["pids.max max"]);
 }
 
