@@ -18,7 +18,7 @@ VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests conformance oci-validation install cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests conformance conformance-vm oci-validation install cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,7 +27,7 @@ demo: setup setup-demo build ## Build, make a layered archive, unpack it, run a 
 	@[ "$$(id -u)" = 0 ] || { echo "make demo: containers need root here; try: sudo make demo" >&2; exit 1; }
 	@demo/demo.sh "$(CURDIR)/$(CASQUE)" "$(CURDIR)/$(STAVE)"
 
-test: setup setup-test lint build unit rig vm-tests ## Everything that CI runs, from a clean clone
+test: setup setup-test lint build unit rig vm-tests conformance conformance-vm ## Everything that CI runs, from a clean clone
 
 build: setup ## Build both programs, static and optimized
 	$(CARGO) build --release --locked -p casque -p stave
@@ -53,7 +53,12 @@ vm-tests: ## Run the tests that need cgroup v2 controllers, in the virtual machi
 	done
 
 conformance: build ## Run our own conformance suite: RUNTIME=/path (casque by default)
-	$(CARGO) run --release --locked -q -p conformance -- --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
+	$(CARGO) build --release --locked -q -p conformance
+	$(RELEASE)/conformance --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
+
+conformance-vm: build ## The same in the virtual machine, where all controllers are
+	$(CARGO) build --release --locked -q -p conformance
+	rig/vm --timeout 600 -- $(RELEASE)/conformance --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
 
 oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (casque by default)
 	conformance/oci/run --setup
