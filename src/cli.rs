@@ -29,7 +29,7 @@ pub const COMMANDS: [(&str, &str); 17] = [
 ];
 
 /// `update`: options, values, what they are for.
-const LIMITS: [(&str, &str, &str); 17] = [
+const LIMITS: [(&str, &str, &str); 19] = [
     ("blkio-weight", "WEIGHT", "Share of block input and output: 10 to 1000"),
     ("cpu-burst", "MICROSECONDS", "What may be used beyond the quota, out of earlier periods"),
     ("cpu-idle", "0|1", "1: run only when no other group wants to"),
@@ -42,6 +42,8 @@ const LIMITS: [(&str, &str, &str); 17] = [
     ("cpuset-mems", "LIST", "Memory nodes to use"),
     ("kernel-memory", "BYTES", "Ignored: cgroup v2 has nothing like it"),
     ("kernel-memory-tcp", "BYTES", "Ignored: cgroup v2 has nothing like it"),
+    ("l3-cache-schema", "SCHEMA", "Share of the processor's cache, such as L3:0=7f0; needs linux.intelRdt"),
+    ("mem-bw-schema", "SCHEMA", "Share of memory bandwidth, such as MB:0=20; needs linux.intelRdt"),
     ("memory", "BYTES", "Memory, such as 512m; -1 for no limit"),
     ("memory-reservation", "BYTES", "Memory that is taken back last"),
     ("memory-swap", "BYTES", "Memory and swap together, -1 for no limit"),
@@ -218,7 +220,7 @@ pub fn casque(wanted: Option<&str>) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(path("root", "DIR", "Where states are kept [default: /run/casque, or $XDG_RUNTIME_DIR/casque]"))
-        .arg(path("log", "FILE", "Add errors and warnings to this file"))
+        .arg(path("log", "FILE", "Add errors and warnings to this file, or journald:ID or syslog:ID"))
         .arg(
             Arg::new("log-format")
                 .long("log-format")
@@ -227,7 +229,14 @@ pub fn casque(wanted: Option<&str>) -> Command {
                 .default_value("text")
                 .help("How log lines are written"),
         )
-        .arg(flag("debug", "Tell more"))
+        .arg(
+            Arg::new("log-level")
+                .long("log-level")
+                .value_name("LEVEL")
+                .value_parser(["error", "warning", "debug"])
+                .help("What is told: error leaves warnings out, debug is --debug"),
+        )
+        .arg(flag("debug", "Tell each step of the plan too"))
         .arg(flag("systemd-cgroup", "Have systemd make the cgroup (not supported yet)"))
         .arg(
             Arg::new("cgroup-manager")
@@ -242,6 +251,7 @@ pub fn casque(wanted: Option<&str>) -> Command {
             Arg::new("version")
                 .long("version")
                 .short('v')
+                .short_alias('V')
                 .action(ArgAction::SetTrue)
                 .help("Print the version"),
         );

@@ -22,7 +22,7 @@ mod update;
 use crate::cgroupv2::{self, Cgroup, Mode, Mount};
 use crate::error::At;
 use crate::host::{Host, KERNEL_FLOOR};
-use crate::log::{Format, Log};
+use crate::log::{Format, Log, Place};
 use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job, New};
@@ -57,7 +57,8 @@ pub struct Globals {
 /// container's exit status (`run`).
 #[must_use]
 pub fn main(words: Vec<OsString>) -> u8 {
-    let version = words.get(1).is_some_and(|word| word == "--version" || word == "-v");
+    let version =
+        words.get(1).is_some_and(|word| ["--version", "-v", "-V"].iter().any(|version| word == version));
     let matches = match crate::cli::parse(words.clone()) {
         // It needs no command.
         Err(_) if version => return print_version(),
@@ -75,13 +76,15 @@ pub fn main(words: Vec<OsString>) -> u8 {
 }
 
 fn log(matches: &ArgMatches) -> Log {
+    let level = matches.get_one::<String>("log-level").map(String::as_str);
     Log {
-        file: matches.get_one::<PathBuf>("log").cloned(),
+        place: matches.get_one::<PathBuf>("log").map(|value| Place::of(value)),
         format: match matches.get_one::<String>("log-format").map(String::as_str) {
             Some("json") => Format::Json,
             _ => Format::Text,
         },
-        debug: matches.get_flag("debug"),
+        debug: matches.get_flag("debug") || level == Some("debug"),
+        quiet: level == Some("error"),
     }
 }
 
@@ -346,6 +349,9 @@ fn make<T>(
     refuse(&draft)?;
     let warnings: Vec<String> = draft.warnings.iter().map(|w| format!("{}: {}", w.origin, w.text)).collect();
     let plan: Plan = draft.finish();
+    if globals.log.debug {
+        plan.to_string().lines().for_each(|step| globals.log.debug(step));
+    }
     let container = bundle.container(&spec);
     let new = New {
         root: &globals.root,

@@ -19,7 +19,7 @@ use crate::plan::{Attr, Draft, Op, Opening, Param, Slot, Target};
 use crate::spec::{Mount, Spec};
 use crate::sys::mount::{attr, propagation};
 use options::Options;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// File systems of the kernel's own, for which `ro` is a matter of the mount and not of the superblock, which
 /// may be shared with the host.
@@ -227,7 +227,8 @@ fn plan_filesystem(
     let source = draft.c_string(place, source);
     let fs = draft.c_string(format!("{origin}.type"), kind);
     if let Some(label) = context(kind, options, spec) {
-        params.push(Param::Pair(c"context".into(), draft.c_string("linux.mountLabel", label)));
+        let key = context_type(spec, draft);
+        params.push(Param::Pair(key.into(), draft.c_string("linux.mountLabel", label)));
     }
     let copy_up = options.copy_up;
     draft.child(origin, Op::Mount { fs, source, params, attr, target, copy_up });
@@ -240,6 +241,26 @@ fn context<'a>(kind: &str, options: &Options, spec: &'a Spec) -> Option<&'a str>
     let kernels = ["proc", "sysfs", "cgroup2", "mqueue"].contains(&kind);
     let own = options.data.iter().any(|word| word.starts_with("context="));
     (!label.is_empty() && !kernels && !own).then_some(label)
+}
+
+/// The annotation, crun's, that says for which files of a mount `linux.mountLabel` is.
+pub const CONTEXT_TYPE: &str = "run.oci.mount_context_type";
+
+/// mount(8), "context=, fscontext=, defcontext= and rootcontext="
+fn context_type(spec: &Spec, draft: &mut Draft) -> &'static CStr {
+    match spec.annotations.get(&CONTEXT_TYPE.into()).map(|value| &**value) {
+        None | Some("context") => c"context",
+        Some("fscontext") => c"fscontext",
+        Some("defcontext") => c"defcontext",
+        Some("rootcontext") => c"rootcontext",
+        Some(other) => {
+            draft.problem(
+                format!("annotations[\"{CONTEXT_TYPE}\"]"),
+                format!("{other:?} is no type of context"),
+            );
+            c"context"
+        }
+    }
 }
 
 /// The options that the file system itself reads (fsconfig(2)); no `kind` is one that is there already.

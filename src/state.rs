@@ -133,11 +133,17 @@ fn c_string(path: &Path) -> Result<CString> {
     CString::new(path.as_os_str().as_bytes()).with_context(|| format!("{path:?}: a NUL character inside"))
 }
 
-/// The directory of all containers, `--root`.
-fn open_root(root: &Path) -> Result<OwnedFd> {
+/// `--root` has to be a directory for nothing else: `/` is refused, as by runc.
+pub fn check_root(root: &Path) -> Result<()> {
     if root.as_os_str().as_bytes().iter().all(|byte| *byte == b'/') {
         bail!("--root: / cannot be the directory of the containers' states");
     }
+    Ok(())
+}
+
+/// The directory of all containers, `--root`.
+fn open_root(root: &Path) -> Result<OwnedFd> {
+    check_root(root)?;
     let path = c_string(root)?;
     fs::open_at(fs::cwd(), &path, fs::O_PATH | fs::O_DIRECTORY, 0)
         .at("--root", format!("open {}", root.display()))

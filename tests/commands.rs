@@ -281,11 +281,16 @@ fn update_names_what_it_cannot_do() {
     };
     assert_eq!(error(&["--memory", "many"]), r#"--memory: "many" is no number of bytes such as 512m"#);
     assert_eq!(error(&["--pids-limit", "x"]), r#"--pids-limit: "x" is no number that fits"#);
+    let text = "linux.intelRdt: no file system of type resctrl is mounted on this host";
+    assert_eq!(error(&["--l3-cache-schema", "L3:0=f"]), text);
+    assert_eq!(error(&["--mem-bw-schema", "MB:0=20"]), text);
     let text = "linux.resources.cpu.realtimeRuntime: cgroup v2 has nothing like it";
     assert_eq!(error(&["--cpu-rt-runtime", "5"]), text);
     assert!(error(&["--resources", "/does/not/exist"]).starts_with("--resources: read /does/not/exist: "));
     let file = bundle.put("resources.json", r#"{"pids":{"limit":"x"}}"#);
     assert!(error(&["-r", &file]).starts_with("--resources: pids.limit: "), "{}", error(&["-r", &file]));
+    // runc and crun take these and do nothing.
+    bundle.casque(&["update", "--kernel-memory", "5", "--kernel-memory-tcp", "6", &bundle.id]).ok();
     bundle.kill("KILL").ok();
     bundle.wait();
     assert_eq!(error(&["--pids-limit", "5"]), "container not running");
@@ -345,6 +350,15 @@ fn events_refuses_intervals_that_make_no_sense_and_containers_that_do_not_run() 
 }
 
 #[test]
+fn the_root_directory_is_no_place_for_states() {
+    for words in [&["list"][..], &["kill", "--regex", "x"], &["state", "x"]] {
+        let output = Command::new(CASQUE).args(["--root", "//"]).args(words).output().unwrap();
+        let text = "casque: --root: / cannot be the directory of the containers' states\n";
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), text, "{words:?}");
+    }
+}
+
+#[test]
 fn features_is_what_oci_spec_reads_and_says_nothing_else() {
     let output = Command::new(CASQUE).arg("features").env_clear().output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty());
@@ -362,4 +376,6 @@ fn features_is_what_oci_spec_reads_and_says_nothing_else() {
     assert!(words(&ours["linux"]["namespaces"]).contains(&"user".to_owned()));
     assert_eq!(words(&ours["linux"]["capabilities"]).len(), 41);
     assert_eq!(words(&ours["linux"]["seccomp"]["actions"]).len(), 9);
+    let rdt = json!({"enabled": true, "schemata": true, "monitoring": true});
+    assert_eq!(ours["linux"]["intelRdt"], rdt);
 }

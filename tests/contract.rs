@@ -93,9 +93,50 @@ fn features_is_json_alone_without_root_and_without_the_directory_of_states() {
 }
 
 #[test]
+fn what_is_logged_and_where_to_can_be_said_in_cruns_words_too() {
+    let Some(bundle) = Bundle::shell("true", |config| {
+        config["process"]["capabilities"]["bounding"] = json!(["CAP_MADE_UP"]);
+    }) else {
+        return;
+    };
+    let log = bundle.beside("log");
+    let run = |options: &[&str]| {
+        let place = format!("file:{}", log.display());
+        let words = ["run", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id];
+        bundle.casque(&[&["--log", &place, "--log-format", "json"], options, &words].concat()).ok();
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let _ = fs::remove_file(&log);
+        let levels = text.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            (line["level"].as_str().unwrap().to_owned(), line["msg"].as_str().unwrap().to_owned())
+        });
+        levels.collect::<Vec<_>>()
+    };
+    let warning = (
+        "warning".to_owned(),
+        "process.capabilities.bounding[0]: \"CAP_MADE_UP\" is no capability; left out".to_owned(),
+    );
+    let warned = std::slice::from_ref(&warning);
+    assert_eq!(run(&[]), warned);
+    assert_eq!(run(&["--log-level", "warning"]), warned);
+    assert_eq!(run(&["--log-level", "error"]), []);
+    for options in [&["--debug"][..], &["--log-level", "debug"]] {
+        let lines = run(options);
+        assert!(lines.contains(&warning), "{lines:?}");
+        let (level, steps): (Vec<_>, Vec<_>) = lines.into_iter().filter(|line| line.0 != "warning").unzip();
+        assert!(level.iter().all(|level| level == "debug"), "{level:?}");
+        assert!(steps.iter().any(|step| step.contains("mount proc at /proc")), "{steps:?}");
+    }
+    bundle.leftovers();
+}
+
+#[test]
 fn version_has_a_first_line_of_three_words_and_lines_with_colons() {
     // Docker: `NAME version X`, `commit: ...`; go-runc: `spec: ...`
     let output = Command::new(CASQUE).arg("--version").output().unwrap();
+    for short in ["-v", "-V"] {
+        assert_eq!(Command::new(CASQUE).arg(short).output().unwrap(), output);
+    }
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0].split(' ').collect::<Vec<_>>(), ["casque", "version", env!("CARGO_PKG_VERSION")]);

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -84,6 +85,15 @@ fn the_table_lists_the_properties_of_the_schema_and_no_others() {
 fn the_table_lists_the_mount_options_that_casque_knows() {
     let listed: Vec<String> = rows("Mount options").into_iter().map(|row| row.name).collect();
     assert_eq!(listed, casque::mounts::options::KNOWN);
+}
+
+#[test]
+fn the_table_lists_the_annotations_that_features_warns_of() {
+    // features.md#unsafe-annotations-in-configjson
+    let output = Command::new(env!("CARGO_BIN_EXE_casque")).arg("features").output().unwrap();
+    let features: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let listed: Vec<String> = rows("Annotations").into_iter().map(|row| row.name).collect();
+    assert_eq!(json!(listed), features["potentiallyUnsafeConfigAnnotations"]);
 }
 
 #[test]

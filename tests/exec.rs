@@ -477,6 +477,15 @@ fn the_pidfd_goes_to_its_socket_from_create_and_exec() {
     let done = exec(&bundle, &option, &["true"]);
     assert!(refused(&done).starts_with("--pidfd-socket: open a connection to the socket "), "{done:?}");
     gone(&bundle);
+
+    // crun's annotation asks for the same; the option goes before it.
+    let annotated = bundle.beside("annotated.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&annotated).unwrap();
+    bundle.edit(|config| config["annotations"] = json!({"run.oci.pidfd_receiver": annotated}));
+    bundle.mark();
+    bundle.create().ok();
+    assert_eq!(pid_of(&listener), bundle.pid());
+    gone(&bundle);
 }
 
 #[test]

@@ -179,6 +179,15 @@ fn a_mount_label_is_the_context_of_new_file_systems_that_keep_none() {
         .collect();
     // /dev, /dev/pts and /dev/shm; not proc, mqueue, sysfs, cgroup2, nor what has a label of its own or is bound.
     assert_eq!(labelled, ["mounts[1]", "mounts[2]", "mounts[3]"]);
+    // crun's annotation
+    for (value, key) in [("rootcontext", Some(format!("rootcontext={label}"))), ("odd", None)] {
+        config["annotations"] = json!({"run.oci.mount_context_type": value});
+        let text = serde_json::to_vec(&config).unwrap();
+        let draft = plan(&request, &casque::spec::load(&text).unwrap(), &host);
+        assert_eq!(draft.problems.is_empty(), key.is_some(), "{:?}", draft.problems);
+        let steps = draft.finish().child;
+        assert!(key.is_none_or(|key| steps.iter().any(|step| step.op.to_string().contains(&key))));
+    }
 }
 
 #[test]

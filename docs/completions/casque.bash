@@ -131,7 +131,7 @@ _casque() {
 
     case "${cmd}" in
         casque)
-            opts="-v -h --root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --version --help check create delete events exec features kill list pause plan ps resume run spec start state update help"
+            opts="-v -h --root --log --log-format --log-level --debug --systemd-cgroup --cgroup-manager --rootless --version --help check create delete events exec features kill list pause plan ps resume run spec start state update help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,6 +147,10 @@ _casque() {
                     ;;
                 --log-format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -W "error warning debug" -- "${cur}"))
                     return 0
                     ;;
                 --cgroup-manager)
@@ -875,7 +879,7 @@ _casque() {
             return 0
             ;;
         casque__subcmd__update)
-            opts="-r -h --blkio-weight --cpu-burst --cpu-idle --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpu-share --cpuset-cpus --cpuset-mems --kernel-memory --kernel-memory-tcp --memory --memory-reservation --memory-swap --pids-limit --resources --help"
+            opts="-r -h --blkio-weight --cpu-burst --cpu-idle --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpu-share --cpuset-cpus --cpuset-mems --kernel-memory --kernel-memory-tcp --l3-cache-schema --mem-bw-schema --memory --memory-reservation --memory-swap --pids-limit --resources --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -926,6 +930,14 @@ _casque() {
                     return 0
                     ;;
                 --kernel-memory-tcp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --l3-cache-schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mem-bw-schema)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

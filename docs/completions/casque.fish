@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_casque_global_optspecs
-    string join \n root= log= log-format= debug systemd-cgroup cgroup-manager= rootless= v/version h/help
+    string join \n root= log= log-format= log-level= debug systemd-cgroup cgroup-manager= rootless= v/version h/help
 end
 
 function __fish_casque_needs_command
@@ -25,14 +25,17 @@ function __fish_casque_using_subcommand
 end
 
 complete -c casque -n "__fish_casque_needs_command" -l root -d 'Where states are kept [default: /run/casque, or $XDG_RUNTIME_DIR/casque]' -r -F
-complete -c casque -n "__fish_casque_needs_command" -l log -d 'Add errors and warnings to this file' -r -F
+complete -c casque -n "__fish_casque_needs_command" -l log -d 'Add errors and warnings to this file, or journald:ID or syslog:ID' -r -F
 complete -c casque -n "__fish_casque_needs_command" -l log-format -d 'How log lines are written' -r -f -a "text\t''
 json\t''"
+complete -c casque -n "__fish_casque_needs_command" -l log-level -d 'What is told: error leaves warnings out, debug is --debug' -r -f -a "error\t''
+warning\t''
+debug\t''"
 complete -c casque -n "__fish_casque_needs_command" -l cgroup-manager -d 'Who makes the cgroup; disabled: the container gets none' -r -f -a "cgroupfs\t''
 systemd\t''
 disabled\t''"
 complete -c casque -n "__fish_casque_needs_command" -l rootless -d 'Accepted: it is found out' -r
-complete -c casque -n "__fish_casque_needs_command" -l debug -d 'Tell more'
+complete -c casque -n "__fish_casque_needs_command" -l debug -d 'Tell each step of the plan too'
 complete -c casque -n "__fish_casque_needs_command" -l systemd-cgroup -d 'Have systemd make the cgroup (not supported yet)'
 complete -c casque -n "__fish_casque_needs_command" -s v -l version -d 'Print the version'
 complete -c casque -n "__fish_casque_needs_command" -s h -l help -d 'Print help'
@@ -146,6 +149,8 @@ complete -c casque -n "__fish_casque_using_subcommand update" -l cpuset-cpus -d 
 complete -c casque -n "__fish_casque_using_subcommand update" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c casque -n "__fish_casque_using_subcommand update" -l kernel-memory -d 'Ignored: cgroup v2 has nothing like it' -r
 complete -c casque -n "__fish_casque_using_subcommand update" -l kernel-memory-tcp -d 'Ignored: cgroup v2 has nothing like it' -r
+complete -c casque -n "__fish_casque_using_subcommand update" -l l3-cache-schema -d 'Share of the processor\'s cache, such as L3:0=7f0; needs linux.intelRdt' -r
+complete -c casque -n "__fish_casque_using_subcommand update" -l mem-bw-schema -d 'Share of memory bandwidth, such as MB:0=20; needs linux.intelRdt' -r
 complete -c casque -n "__fish_casque_using_subcommand update" -l memory -d 'Memory, such as 512m; -1 for no limit' -r
 complete -c casque -n "__fish_casque_using_subcommand update" -l memory-reservation -d 'Memory that is taken back last' -r
 complete -c casque -n "__fish_casque_using_subcommand update" -l memory-swap -d 'Memory and swap together, -1 for no limit' -r

@@ -2,8 +2,9 @@
 //! together with stderr, so nothing else is ever printed; it needs neither root nor `--root`.
 
 use super::{SPEC_VERSION, print};
-use crate::mounts::options;
+use crate::mounts::{CONTEXT_TYPE, options};
 use crate::plan::Namespace;
+use crate::process::create::PIDFD_RECEIVER;
 use crate::process::hooks::STREAMS;
 use crate::process::identity::KEEP_GROUPS;
 use crate::process::settings::memory_policies;
@@ -21,7 +22,7 @@ struct Features {
     mount_options: &'static [&'static str],
     linux: Linux,
     annotations: BTreeMap<&'static str, &'static str>,
-    potentially_unsafe_config_annotations: [&'static str; 3],
+    potentially_unsafe_config_annotations: [&'static str; 5],
 }
 
 #[derive(Serialize)]
@@ -33,7 +34,7 @@ struct Linux {
     seccomp: Seccomp,
     apparmor: Enabled,
     selinux: Enabled,
-    intel_rdt: Enabled,
+    intel_rdt: IntelRdt,
     memory_policy: MemoryPolicy,
     mount_extensions: MountExtensions,
     net_devices: Enabled,
@@ -58,6 +59,13 @@ struct Seccomp {
     archs: Vec<&'static str>,
     known_flags: Vec<&'static str>,
     supported_flags: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct IntelRdt {
+    enabled: bool,
+    schemata: bool,
+    monitoring: bool,
 }
 
 #[derive(Serialize)]
@@ -93,7 +101,7 @@ fn features() -> Features {
         mount_options: &options::KNOWN,
         linux: linux(),
         annotations: BTreeMap::from([("io.casque.version", env!("CARGO_PKG_VERSION"))]),
-        potentially_unsafe_config_annotations: [stderr, stdout, KEEP_GROUPS],
+        potentially_unsafe_config_annotations: [stderr, stdout, KEEP_GROUPS, CONTEXT_TYPE, PIDFD_RECEIVER],
     }
 }
 
@@ -115,7 +123,7 @@ fn linux() -> Linux {
         },
         apparmor: Enabled { enabled: true },
         selinux: Enabled { enabled: true },
-        intel_rdt: Enabled { enabled: false },
+        intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
         memory_policy: MemoryPolicy { modes, flags },
         mount_extensions: MountExtensions { idmap: Enabled { enabled: options::KNOWN.contains(&"idmap") } },
         net_devices: Enabled { enabled: true },

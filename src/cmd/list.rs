@@ -3,7 +3,7 @@
 use super::state::Output;
 use super::{Globals, print, table};
 use crate::error::{At, errno};
-use crate::state::check_id;
+use crate::state::{check_id, check_root};
 use crate::sys::Errno;
 use anyhow::Result;
 use clap::ArgMatches;
@@ -32,6 +32,7 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
 
 /// The names of all containers, sorted.
 pub fn ids(globals: &Globals) -> Result<Vec<String>> {
+    check_root(&globals.root)?;
     let what = || format!("read {}", globals.root.display());
     let entries = match std::fs::read_dir(&globals.root) {
         // Nobody has made a container yet.

@@ -44,7 +44,7 @@ pub fn usage(words: Vec<OsString>, error: &clap::Error) -> u8 {
         log.error(&format!("{name}: is not supported: casque saves and restores no processes"));
         return 1;
     }
-    if error.use_stderr() && log.file.is_some() {
+    if error.use_stderr() && log.place.is_some() {
         let text = error.render().to_string();
         log.error(text.lines().next().unwrap_or_default().trim_start_matches("error: "));
     } else {

@@ -10,12 +10,16 @@ use crate::cgroupv2::{Cgroup, devices};
 use crate::error::{At, Fault};
 use crate::plan::{Draft, Op, Step};
 use crate::process::end::status;
+use crate::process::rdt;
+use crate::process::start::saved_spec;
+use crate::spec::IntelRdt;
 use crate::spec::resources::{BlockIo, Cpu, Memory, Pids, Resources};
 use crate::state::{Dir, Status};
 use crate::sys::{fs, process};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ArgMatches;
 use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -42,11 +46,33 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let devices =
         (!resources.devices.is_empty()).then(|| devices::compile(&resources.devices, &[], &mut draft));
     refuse(&draft)?;
-    apply(&cgroup, &writes, devices.as_ref().map(Option::as_deref))?;
+    let schemata = update_schemata(args, &dir, id(args))?;
+    if let Err(error) = apply(&cgroup, &writes, devices.as_ref().map(Option::as_deref)) {
+        schemata.iter().for_each(rdt::restore);
+        return Err(error);
+    }
     for warning in &draft.warnings {
         globals.log.warning(&format!("{}: {}", warning.origin, warning.text));
     }
     Ok(0)
+}
+
+/// `--l3-cache-schema` and `--mem-bw-schema`, as `intelRdt` of config.json; what there was before is returned.
+fn update_schemata(args: &ArgMatches, dir: &Dir, id: &str) -> Result<Option<(OwnedFd, String)>> {
+    let text = |name| args.get_one::<String>(name).map(|text| text.as_str().into()).unwrap_or_default();
+    let wanted = IntelRdt {
+        l3_cache_schema: text("l3-cache-schema"),
+        mem_bw_schema: text("mem-bw-schema"),
+        ..IntelRdt::default()
+    };
+    let none = wanted.l3_cache_schema.is_empty() && wanted.mem_bw_schema.is_empty();
+    if none || args.get_one::<String>("resources").is_some() {
+        return Ok(None);
+    }
+    let config = dir.config()?;
+    let mount = crate::host::resctrl();
+    let mount = mount.context("linux.intelRdt: no file system of type resctrl is mounted on this host")?;
+    rdt::update(id, &saved_spec(&config)?, &wanted, &mount).map(Some)
 }
 
 /// `--resources`
@@ -76,8 +102,7 @@ fn from_options(args: &ArgMatches) -> Result<Resources<'_>> {
             limit: bytes(args, "memory")?,
             reservation: bytes(args, "memory-reservation")?,
             swap: bytes(args, "memory-swap")?,
-            kernel: bytes(args, "kernel-memory")?,
-            kernel_tcp: bytes(args, "kernel-memory-tcp")?,
+            // `--kernel-memory` and `--kernel-memory-tcp` are accepted and say nothing, as to runc.
             ..Memory::default()
         }),
         pids: Some(Pids { limit: number(args, "pids-limit")? }),

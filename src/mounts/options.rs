@@ -70,6 +70,8 @@ fn flag(word: &str) -> Option<Word> {
 fn meaning(word: &str) -> Option<Word> {
     Some(match word {
         "defaults" | "silent" | "loud" => Word::Nothing,
+        // Engines relabel the source themselves; to runc they mean nothing (opencontainers/runc 1.5).
+        "z" | "Z" => Word::Nothing,
         "private" => Word::Propagation(propagation::PRIVATE, false),
         "rprivate" => Word::Propagation(propagation::PRIVATE, true),
         "shared" => Word::Propagation(propagation::SHARED, false),
@@ -243,6 +245,11 @@ mod tests {
         assert_eq!(options.attr.set, attr::NODEV);
         assert_eq!(options.bind, Some(true));
         assert_eq!(options.propagation, Some((propagation::SLAVE, true)));
+    }
+
+    #[test]
+    fn words_for_engines_are_no_data() {
+        assert_eq!(parse(&["z".into(), "Z".into()]), Options::default());
     }
 
     #[test]

@@ -359,11 +359,19 @@ fn plan_names(spec: &Spec, draft: &mut Draft) {
     }
 }
 
+/// The annotation, crun's, for what `--pidfd-socket` is for.
+pub const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
+
 /// The container is created: its state is saved before anything of its own may run.
 fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft) {
-    if let Some(path) = &request.pidfd_socket {
-        let slot = draft.open("--pidfd-socket", Opening::Socket { path: path.clone() });
-        draft.parent("--pidfd-socket", Op::SendPidfd(slot));
+    let annotated = spec.annotations.get(&PIDFD_RECEIVER.into()).map(|path| {
+        let origin = format!("annotations[\"{PIDFD_RECEIVER}\"]");
+        (origin.clone(), draft.c_string(origin, path))
+    });
+    let given = request.pidfd_socket.clone().map(|path| ("--pidfd-socket".to_owned(), path));
+    if let Some((origin, path)) = given.or(annotated) {
+        let slot = draft.open(origin.clone(), Opening::Socket { path });
+        draft.parent(origin, Op::SendPidfd(slot));
     }
     if !spec.hooks.start_container.is_empty() {
         draft.parent("hooks", Op::HookState { status: "created", inside: true });

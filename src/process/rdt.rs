@@ -93,6 +93,42 @@ pub fn remove(directories: &[String]) -> std::result::Result<(), (String, Errno)
     Ok(())
 }
 
+/// `update --l3-cache-schema` and `--mem-bw-schema`: gives the group of a container other schemata, and returns those that
+/// it had, for [`restore`].
+pub fn update(id: &str, spec: &Spec, wanted: &IntelRdt, mount: &CStr) -> anyhow::Result<(OwnedFd, String)> {
+    let Some(rdt) = &spec.linux.intel_rdt else {
+        anyhow::bail!("linux.intelRdt: the container was made without it, so that it has no group")
+    };
+    let mut draft = Draft::default();
+    let lines = lines(wanted, &mut draft);
+    if let Some(problem) = draft.problems.first() {
+        anyhow::bail!("{}: {}", problem.origin, problem.text);
+    }
+    let name = name(rdt, id);
+    let what = || format!("open the group {name}");
+    let root = open(fs::cwd(), mount, None).at("linux.intelRdt", what())?;
+    let dir = open(&root, &CString::new(name)?, Some(Resolve::Strict)).at("linux.intelRdt", what())?;
+    let before = read(&dir, c"schemata").at("linux.intelRdt", format!("read the schemata of {name}"))?;
+    rewrite(&root, &dir, &lines, name)?;
+    Ok((dir, before))
+}
+
+/// Writes lines of schemata to the group `name`; an error has the kernel's own reason.
+fn rewrite(mount: &OwnedFd, dir: &OwnedFd, lines: &str, name: &str) -> anyhow::Result<()> {
+    let Err(errno) = write(dir, c"schemata", lines.as_bytes()) else { return Ok(()) };
+    // Documentation/arch/x86/resctrl.rst: the kernel's reason for the last refusal.
+    let info = open(mount, c"info", Some(Resolve::Strict));
+    let why = info.and_then(|info| read(&info, c"last_cmd_status")).unwrap_or_default();
+    let lines = lines.trim_end().replace('\n', ", ");
+    anyhow::bail!("linux.intelRdt: write {lines:?} to the group {name}: {}: {}", Named(errno), why.trim());
+}
+
+/// Gives a group the schemata back that it had. The error that is told is the one that this is done for.
+pub fn restore((dir, before): &(OwnedFd, String)) {
+    let lines: String = before.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+    let _ = write(dir, c"schemata", lines.as_bytes());
+}
+
 /// The groups of one container.
 pub struct Groups {
     /// Those whose `tasks` the process is written to.
@@ -135,14 +171,8 @@ impl Groups {
                 );
             }
         }
-        if !group.schemata.is_empty()
-            && let Err(errno) = write(&dir, c"schemata", group.schemata.as_bytes())
-        {
-            // Documentation/arch/x86/resctrl.rst: the kernel's reason for the last refusal.
-            let info = open(mount, c"info", Some(Resolve::Strict));
-            let why = info.and_then(|info| read(&info, c"last_cmd_status")).unwrap_or_default();
-            let lines = group.schemata.trim_end().replace('\n', ", ");
-            anyhow::bail!("{origin}: write {lines:?} to the group {name}: {}: {}", Named(errno), why.trim());
+        if !group.schemata.is_empty() {
+            rewrite(mount, &dir, &group.schemata, &name)?;
         }
         if let Some(id) = &group.monitor {
             let list = open(&dir, c"mon_groups", Some(Resolve::Strict)).at(origin, "open mon_groups")?;
@@ -309,6 +339,25 @@ mod tests {
         let error = Groups::make("linux.intelRdt", &own).err().unwrap().to_string();
         assert!(error.contains("write \"L3:0=f\" to the group own"), "{error}");
         assert!(!root.join("own").exists(), "what was made is removed after an error");
+        std::fs::remove_dir_all(root).unwrap();
+    }
+    #[test]
+    fn an_update_writes_to_the_containers_group_and_can_be_taken_back() {
+        let root = std::env::temp_dir().join(format!("casque-rdt-update-{}", std::process::id()));
+        let schemata = root.join("box/schemata");
+        std::fs::create_dir_all(root.join("box")).unwrap();
+        let mount = CString::new(root.to_str().unwrap()).unwrap();
+        let spec = load(br#"{"linux":{"intelRdt":{}}}"#).unwrap();
+        let wanted = |mb: &'static str| IntelRdt { mem_bw_schema: mb.into(), ..IntelRdt::default() };
+        std::fs::write(&schemata, "    L3:0=f\n    MB:0=70\n").unwrap();
+        let before = update("box", &spec, &wanted("MB:0=20"), &mount).unwrap();
+        // The kernel's file takes lines one by one; this one is overwritten from its beginning.
+        assert!(std::fs::read_to_string(&schemata).unwrap().starts_with("MB:0=20\n"));
+        restore(&before);
+        assert!(std::fs::read_to_string(&schemata).unwrap().starts_with("L3:0=f\nMB:0=70\n"));
+        let error = |spec: &Spec, mb| update("box", spec, &wanted(mb), &mount).unwrap_err().to_string();
+        assert!(error(&spec, "L3:0=1").starts_with("linux.intelRdt.memBwSchema: "));
+        assert!(error(&Spec::default(), "MB:0=20").starts_with("linux.intelRdt: the container was made"));
         std::fs::remove_dir_all(root).unwrap();
     }
 }

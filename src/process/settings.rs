@@ -71,16 +71,6 @@ const MAX_NODES: u32 = 1024;
 /// The most CPUs that a list may name; CONFIG_NR_CPUS is at most 8192.
 const MAX_CPUS: u32 = 8192;
 
-/// The names that `linux.memoryPolicy.mode` may have.
-pub fn memory_modes() -> impl Iterator<Item = &'static str> {
-    MODES.iter().map(|mode| mode.0)
-}
-
-/// The names that `linux.memoryPolicy.flags` may have.
-pub fn memory_flags() -> impl Iterator<Item = &'static str> {
-    MODE_FLAGS.iter().map(|flag| flag.0)
-}
-
 /// All settings of the first process.
 pub fn plan(spec: &Spec, process: &Process, host: &Host, draft: &mut Draft) {
     if let Some(scheduler) = &process.scheduler {
