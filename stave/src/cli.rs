@@ -1,8 +1,15 @@
-//! The command line: one definition for parsing and help.
+//! The command line: what all commands share. Each command's own options stand with it, in [`crate::cmd`].
 
-use crate::archive::Limits;
+use crate::archive;
+use crate::cmd;
 use crate::image::Platform;
-use clap::{Arg, ArgAction, Command, value_parser};
+use crate::layer;
+use crate::store::Store;
+use crate::tar;
+use anyhow::{Context, Result};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use nix::unistd::geteuid;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The whole command line of stave.
@@ -13,57 +20,150 @@ pub fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(unpack())
+        .arg(
+            Arg::new("store")
+                .long("store")
+                .value_name("DIR")
+                .global(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]"),
+        )
+        .subcommands(cmd::ALL.iter().map(|entry| (entry.options)()))
 }
 
-fn unpack() -> Command {
-    let limits = Limits::default();
+/// The words of the command line. `docker images -tree` had one dash, and so it is understood.
+#[must_use]
+pub fn words() -> Vec<OsString> {
+    std::env::args_os().map(|word| if word == "-tree" { "--tree".into() } else { word }).collect()
+}
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// The command's.
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let (name, matches) = matches.subcommand().context("no command")?;
+    let entry =
+        cmd::ALL.iter().find(|entry| (entry.options)().get_name() == name).context("no such command")?;
+    (entry.run)(matches)
+}
+
+/// Opens the store that `--store` names, or the user's.
+///
+/// # Errors
+/// There is no home to have one in, or as [`Store::open`].
+pub fn store(matches: &ArgMatches) -> Result<Store> {
+    let path = match matches.get_one::<PathBuf>("store") {
+        Some(path) => path.clone(),
+        None if geteuid().is_root() => PathBuf::from("/var/lib/stave"),
+        None => {
+            let set =
+                |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+            let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
+            data.context("store: neither XDG_DATA_HOME nor HOME is set; use --store")?.join("stave")
+        }
+    };
+    Store::open(&path)
+}
+
+/// `--json`.
+#[must_use]
+pub fn json() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
+}
+
+/// `-q`, with what it does here.
+#[must_use]
+pub fn quiet(help: &'static str) -> Arg {
+    Arg::new("quiet").short('q').long("quiet").action(ArgAction::SetTrue).help(help)
+}
+
+/// `--no-trunc`.
+#[must_use]
+pub fn no_trunc() -> Arg {
+    Arg::new("no-trunc").long("no-trunc").action(ArgAction::SetTrue).help("Print everything at full length")
+}
+
+/// An image of the store.
+#[must_use]
+pub fn image() -> Arg {
+    Arg::new("image")
+        .value_name("IMAGE")
+        .required(true)
+        .help("A name, NAME@DIGEST, or the beginning of an identifier")
+}
+
+/// Several images of the store.
+#[must_use]
+pub fn images() -> Arg {
+    image().num_args(1..)
+}
+
+/// The words given for an argument.
+#[must_use]
+pub fn strings<'a>(matches: &'a ArgMatches, name: &str) -> Vec<&'a str> {
+    matches.get_many::<String>(name).into_iter().flatten().map(String::as_str).collect()
+}
+
+/// The one word given for a required argument.
+#[must_use]
+pub fn string<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
+    matches.get_one::<String>(name).map_or("", String::as_str)
+}
+
+/// `--platform`.
+#[must_use]
+pub fn platform() -> Arg {
+    Arg::new("platform")
+        .long("platform")
+        .value_name("OS/ARCH[/VARIANT]")
+        .value_parser(str::parse::<Platform>)
+        .help("For which machine, where there are several; this one's is preferred")
+}
+
+/// What reading an archive may cost.
+#[must_use]
+pub fn limit_options() -> Vec<Arg> {
+    let limits = archive::Limits::default();
     let (layer, tar) = (limits.layer, limits.layer.tar);
     let limit = |name: &'static str, value: &'static str, default: u64, help: &'static str| {
         let arg = Arg::new(name).long(name).value_name(value).value_parser(value_parser!(u64));
         arg.help(format!("{help} [default: {default}]")).help_heading("Limits")
     };
     let layers = u64::try_from(limits.layers).unwrap_or(u64::MAX);
-    Command::new("unpack")
-        .about("Unpack an image into an OCI bundle: config.json and rootfs")
-        .arg(
-            Arg::new("archive")
-                .value_name("IMAGE")
-                .required(true)
-                .value_parser(value_parser!(PathBuf))
-                .help("An archive of `docker save`, an OCI layout as a directory or tar, or `-` for the standard input"),
-        )
-        .arg(
-            Arg::new("bundle")
-                .value_name("BUNDLE")
-                .required(true)
-                .value_parser(value_parser!(PathBuf))
-                .help("The directory to make; it must not exist yet, or be empty"),
-        )
-        .arg(
-            Arg::new("image")
-                .long("image")
-                .value_name("NAME[:TAG]")
-                .help("Which image, where there are several: a name, a tag or a digest"),
-        )
-        .arg(
-            Arg::new("platform")
-                .long("platform")
-                .value_name("OS/ARCH[/VARIANT]")
-                .value_parser(str::parse::<Platform>)
-                .help("For which machine, where there are several; this one's is preferred"),
-        )
-        .arg(
-            Arg::new("quiet")
-                .short('q')
-                .long("quiet")
-                .action(ArgAction::SetTrue)
-                .help("Print errors only"),
-        )
-        .arg(limit("max-size", "BYTES", layer.inflated, "All layers together, inflated"))
-        .arg(limit("max-ratio", "N", layer.ratio, "How many times its packed size a layer may have, past 1 GiB"))
-        .arg(limit("max-layers", "N", layers, "Layers of the image"))
-        .arg(limit("max-entries", "N", tar.entries, "Entries of a layer"))
-        .arg(limit("max-metadata", "BYTES", tar.metadata, "Extended headers of one entry"))
-        .arg(limit("max-json", "BYTES", limits.json, "One JSON document"))
+    vec![
+        limit("max-size", "BYTES", layer.inflated, "All layers together, inflated"),
+        limit("max-ratio", "N", layer.ratio, "How many times its packed size a layer may have, past 1 GiB"),
+        limit("max-layers", "N", layers, "Layers of the image"),
+        limit("max-entries", "N", tar.entries, "Entries of a layer"),
+        limit("max-metadata", "BYTES", tar.metadata, "Extended headers of one entry"),
+        limit("max-json", "BYTES", limits.json, "One JSON document"),
+    ]
+}
+
+/// The limits that [`limit_options`] give.
+#[must_use]
+pub fn limits(matches: &ArgMatches) -> archive::Limits {
+    let default = archive::Limits::default();
+    let number = |name: &str, default: u64| matches.get_one(name).copied().unwrap_or(default);
+    let layers =
+        matches.get_one::<u64>("max-layers").map(|&most| usize::try_from(most).unwrap_or(usize::MAX));
+    archive::Limits {
+        json: number("max-json", default.json),
+        layers: layers.unwrap_or(default.layers),
+        layer: layer::Limits {
+            inflated: number("max-size", default.layer.inflated),
+            ratio: number("max-ratio", default.layer.ratio),
+            tar: tar::Limits {
+                entries: number("max-entries", default.layer.tar.entries),
+                metadata: number("max-metadata", default.layer.tar.metadata),
+            },
+        },
+    }
+}
+
+/// As many threads as there are CPUs for this process.
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,8 +1,8 @@
 //! An image, found and ready to be unpacked: its configuration and its layers from the lowest up.
 
 use crate::layer::Layer;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One image of an archive.
@@ -10,6 +10,12 @@ use std::collections::BTreeMap;
 pub struct Image {
     /// How the archive calls it: a tag or a digest.
     pub name: String,
+    /// Its tags as the archive writes them.
+    pub tags: Vec<String>,
+    /// The manifest's media type and bytes, where the archive has one.
+    pub manifest: Option<(String, Vec<u8>)>,
+    /// The bytes of the configuration.
+    pub document: Vec<u8>,
     /// What is known of it besides its files.
     pub configuration: Configuration,
     /// Lowest first.
@@ -43,6 +49,12 @@ pub struct Configuration {
     pub config: Option<Execution>,
     /// The layers' digests.
     pub rootfs: Option<RootFs>,
+    /// How the layers were made, lowest first; some steps made none.
+    pub history: Option<Vec<Step>>,
+    /// Of the first layout: how the layer was made.
+    pub container_config: Option<Execution>,
+    /// Of the first layout: what its maker said.
+    pub comment: Option<String>,
     /// Of the first layout: the identifier of the layer below.
     pub parent: Option<String>,
 }
@@ -98,6 +110,27 @@ impl OneOrMany {
 pub struct RootFs {
     /// The digests of the uncompressed layers, lowest first.
     pub diff_ids: Vec<String>,
+}
+
+/// A step of an image's making (image-spec, config.md, `history`).
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Step {
+    /// When, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// The command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// What its maker says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Whether it made no layer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub empty_layer: bool,
 }
 
 /// Which image of an archive, and for which machine.

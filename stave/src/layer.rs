@@ -2,11 +2,12 @@
 //! check both digests on the way, walk the tar. A layer that is not compressed is walked where it stands.
 
 use crate::blob::{Blob, Reader};
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::During;
 use crate::stop::Stop;
 use crate::tar::{self, Entry, Walker};
 use anyhow::{Context, Error, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,8 @@ pub struct Layer {
 }
 
 /// How a layer's tar is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all.
     Plain,
@@ -47,6 +49,25 @@ pub struct Table {
     pub entries: Vec<Entry>,
     /// The digests that the content must still be checked against, before anything made from it counts.
     pub unchecked: Vec<Digest>,
+}
+
+/// A layer copied out of its archive, every digest computed and the tar walked.
+#[derive(Debug)]
+pub struct Copy {
+    /// The bytes as they stand in the archive.
+    pub packed: File,
+    /// Their digest.
+    pub digest: Digest,
+    /// How they are packed.
+    pub compression: Compression,
+    /// The tar, where `packed` is not.
+    pub tar: Option<File>,
+    /// The length of the tar.
+    pub tar_size: u64,
+    /// The digest of the tar.
+    pub diff_id: Digest,
+    /// What is in it.
+    pub entries: Vec<Entry>,
 }
 
 /// What layers may cost before they are refused.
@@ -104,10 +125,7 @@ impl Layer {
         inflated: &AtomicU64,
         stop: &Stop,
     ) -> Result<Table> {
-        let found = detect(&self.blob)?;
-        if let Some(named) = self.compression {
-            ensure!(found == named, "the media type says {named:?}, but the bytes are {found:?}");
-        }
+        let found = self.detect()?;
         if found == Compression::Plain {
             count(inflated, self.blob.size(), limits.inflated)?;
             let unchecked = self.plain_digests()?;
@@ -118,9 +136,101 @@ impl Layer {
             };
         }
         let budget = Budget { inflated, limits, packed: self.blob.size() };
-        let content = self.inflate(found, spool()?, &budget, stop)?;
+        let mut source =
+            Hashed { reader: self.blob.reader(), hasher: self.digest.as_ref().map(hasher), copy: None };
+        let mut tar = self.diff_id.as_ref().map(hasher);
+        let mut spool = spool()?;
+        inflate_layer(found, &mut source, &mut spool, tar.as_mut(), &budget, stop)?;
+        self.compare(source.hasher.map(Hasher::finish).as_ref(), tar.map(Hasher::finish).as_ref())?;
+        let content = Blob::whole(spool).during(|| "fstat".to_owned())?;
         let entries = Walker::new(content.clone(), limits.tar).table()?;
         Ok(Table { content, entries, unchecked: Vec::new() })
+    }
+
+    /// Copies the layer as it is into a file of `spool`, and if it is compressed, its tar into a second one; both digests
+    /// are computed on the way, and checked where the image names them. The tar is walked.
+    ///
+    /// # Errors
+    /// As [`Layer::table`].
+    pub fn copy(
+        &self,
+        spool: impl Fn() -> Result<File>,
+        limits: &Limits,
+        inflated: &AtomicU64,
+        stop: &Stop,
+    ) -> Result<Copy> {
+        let compression = self.detect()?;
+        let start = |named: Option<&Digest>| named.map_or_else(|| Hasher::new(Algorithm::Sha256), hasher);
+        let (digest, diff_id, packed, tar);
+        if compression == Compression::Plain {
+            count(inflated, self.blob.size(), limits.inflated)?;
+            let names = [self.digest.as_ref().or(self.diff_id.as_ref()), self.diff_id.as_ref()];
+            let same =
+                names[0].map(Digest::algorithm) == names[1].map(Digest::algorithm) || names[1].is_none();
+            let mut hashers: Vec<Hasher> =
+                names.into_iter().take(if same { 1 } else { 2 }).map(start).collect();
+            packed = spool()?;
+            copy_plain(&self.blob, &packed, &mut hashers, stop)?;
+            let mut digests = hashers.into_iter().map(Hasher::finish);
+            digest = digests.next().context("no digest")?;
+            diff_id = digests.next().unwrap_or_else(|| digest.clone());
+            tar = None;
+        } else {
+            packed = spool()?;
+            let mut content = spool()?;
+            let mut source = Hashed {
+                reader: self.blob.reader(),
+                hasher: Some(start(self.digest.as_ref())),
+                copy: Some(packed.try_clone().during(|| "dup".to_owned())?),
+            };
+            let mut raw = start(self.diff_id.as_ref());
+            let budget = Budget { inflated, limits, packed: self.blob.size() };
+            inflate_layer(compression, &mut source, &mut content, Some(&mut raw), &budget, stop)?;
+            digest = source.hasher.map(Hasher::finish).context("no digest")?;
+            diff_id = raw.finish();
+            tar = Some(content);
+        }
+        self.compare(Some(&digest), Some(&diff_id))?;
+        let content = tar.as_ref().unwrap_or(&packed).try_clone().during(|| "dup".to_owned())?;
+        let content = Blob::whole(content).during(|| "fstat".to_owned())?;
+        let tar_size = content.size();
+        let entries = Walker::new(content, limits.tar).table()?;
+        Ok(Copy { packed, digest, compression, tar, tar_size, diff_id, entries })
+    }
+
+    /// Reads the layer, inflates it and checks both digests; gives the length of the tar.
+    ///
+    /// # Errors
+    /// As [`Layer::table`].
+    pub fn verify(
+        &self,
+        spool: impl FnOnce() -> Result<File>,
+        limits: &Limits,
+        inflated: &AtomicU64,
+        stop: &Stop,
+    ) -> Result<u64> {
+        let table = self.table(spool, limits, inflated, stop)?;
+        check(&table.content, &table.unchecked, stop)?;
+        Ok(table.content.size())
+    }
+
+    /// The compression, which must be the one that the media type says.
+    fn detect(&self) -> Result<Compression> {
+        let found = detect(&self.blob)?;
+        if let Some(named) = self.compression {
+            ensure!(found == named, "the media type says {named:?}, but the bytes are {found:?}");
+        }
+        Ok(found)
+    }
+
+    fn compare(&self, digest: Option<&Digest>, diff_id: Option<&Digest>) -> Result<()> {
+        let pairs = [(&self.digest, digest, "the blob"), (&self.diff_id, diff_id, "the uncompressed layer")];
+        for (named, computed, of) in pairs {
+            if let (Some(named), Some(computed)) = (named, computed) {
+                named.expect(computed, of)?;
+            }
+        }
+        Ok(())
     }
 
     /// Of a plain layer the blob and the tar are one.
@@ -133,29 +243,39 @@ impl Layer {
             (digest, diff_id) => Ok([digest, diff_id].into_iter().flatten().cloned().collect()),
         }
     }
+}
 
-    /// Inflates into `spool`: one thread reads, hashes what it reads, inflates and writes; a second one hashes what
-    /// came out.
-    fn inflate(
-        &self,
-        compression: Compression,
-        mut spool: File,
-        budget: &Budget<'_>,
-        stop: &Stop,
-    ) -> Result<Blob> {
-        let mut source = Hashed { reader: self.blob.reader(), hasher: self.digest.as_ref().map(hasher) };
-        let mut raw = self.diff_id.as_ref().map(hasher);
-        std::thread::scope(|scope| -> Result<()> {
-            let (full, pieces) = sync_channel(4);
-            let (used, empty) = sync_channel(4);
-            let hashing = raw.as_mut().map(|raw| scope.spawn(move || hash_pieces(raw, &pieces, &used)));
-            let lanes = hashing.is_some().then_some((full, empty));
-            with_decoder(compression, &mut source, |decoder| pump(decoder, &mut spool, lanes, budget, stop))
-        })?;
-        std::io::copy(&mut source, &mut std::io::sink()).during(|| "read".to_owned())?;
-        compare(self.digest.as_ref(), source.hasher, "the blob")?;
-        compare(self.diff_id.as_ref(), raw, "the uncompressed layer")?;
-        Blob::whole(spool).during(|| "fstat".to_owned())
+/// Inflates into `spool`: one thread reads, hashes what it reads, inflates and writes; a second one hashes what came out.
+fn inflate_layer(
+    compression: Compression,
+    source: &mut Hashed,
+    spool: &mut File,
+    raw: Option<&mut Hasher>,
+    budget: &Budget<'_>,
+    stop: &Stop,
+) -> Result<()> {
+    std::thread::scope(|scope| -> Result<()> {
+        let (full, pieces) = sync_channel(4);
+        let (used, empty) = sync_channel(4);
+        let hashing = raw.map(|raw| scope.spawn(move || hash_pieces(raw, &pieces, &used)));
+        let lanes = hashing.is_some().then_some((full, empty));
+        with_decoder(compression, source, |decoder| pump(decoder, spool, lanes, budget, stop))
+    })?;
+    // What stands behind the end of the compressed data counts into the digest.
+    std::io::copy(source, &mut std::io::sink()).during(|| "read".to_owned())?;
+    Ok(())
+}
+
+fn copy_plain(blob: &Blob, mut into: &File, hashers: &mut [Hasher], stop: &Stop) -> Result<()> {
+    let (mut reader, mut piece) = (blob.reader(), vec![0; PIECE]);
+    loop {
+        stop.check()?;
+        let got = reader.read(&mut piece).during(|| "read".to_owned())?;
+        if got == 0 {
+            return Ok(());
+        }
+        hashers.iter_mut().for_each(|hasher| hasher.update(&piece[..got]));
+        into.write_all(&piece[..got]).during(|| "write".to_owned())?;
     }
 }
 
@@ -172,7 +292,7 @@ pub fn inflate(
 ) -> Result<Blob> {
     let inflated = AtomicU64::new(0);
     let budget = Budget { inflated: &inflated, limits, packed: blob.size() };
-    let mut source = Hashed { reader: blob.reader(), hasher: None };
+    let mut source = Hashed { reader: blob.reader(), hasher: None, copy: None };
     with_decoder(compression, &mut source, |decoder| pump(decoder, &mut spool, None, &budget, stop))?;
     Blob::whole(spool).during(|| "fstat".to_owned())
 }
@@ -214,17 +334,11 @@ fn hasher(digest: &Digest) -> Hasher {
     Hasher::new(digest.algorithm())
 }
 
-fn compare(named: Option<&Digest>, computed: Option<Hasher>, of: &str) -> Result<()> {
-    match (named, computed) {
-        (Some(named), Some(computed)) => named.expect(&computed.finish(), of),
-        _ => Ok(()),
-    }
-}
-
-/// A reader that hashes what passes through it.
+/// A reader that hashes what passes through it, and copies it.
 struct Hashed {
     reader: Reader,
     hasher: Option<Hasher>,
+    copy: Option<File>,
 }
 
 impl Read for Hashed {
@@ -232,6 +346,9 @@ impl Read for Hashed {
         let got = self.reader.read(buffer)?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&buffer[..got]);
+        }
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&buffer[..got])?;
         }
         Ok(got)
     }

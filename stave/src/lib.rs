@@ -1,5 +1,5 @@
 //! stave: an image tool. Bytes become entries ([`tar`]), the entries of all layers one tree ([`tree`]), and everything
-//! is made from the tree: a directory ([`unpack`]), and with it a [`bundle`].
+//! is made from the tree: a directory ([`unpack`]), and with it a [`bundle`]. Images stay in the [`store`].
 //!
 //! Nothing in an image is trusted: no path from it is ever followed on the host, and no bundle appears before every
 //! digest that the image names has been checked.
@@ -15,8 +15,12 @@ pub mod draft;
 pub mod error;
 pub mod image;
 pub mod layer;
+pub mod name;
+pub mod print;
 pub mod stop;
+pub mod store;
 pub mod tar;
+pub mod time;
 pub mod tree;
 pub mod unpack;
 pub mod user;

@@ -1,21 +1,17 @@
 //! The binary: reads the command line, runs one command, words its error. Exit status 0 done, 1 failed, 2 wrong usage.
 
-use std::io::Write;
+use stave::print::note;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let matches = match stave::cli::command().try_get_matches() {
+    let matches = match stave::cli::command().try_get_matches_from(stave::cli::words()) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
-    let done = match matches.subcommand() {
-        Some(("unpack", matches)) => stave::cmd::unpack::run(matches),
-        _ => return ExitCode::from(2),
-    };
-    match done {
+    match stave::cli::run(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("{error:#}"));
+            note(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -35,11 +31,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
     let line = lines.collect::<Vec<_>>().join(" ");
-    say(line.strip_prefix("error: ").unwrap_or(&line));
+    note(line.strip_prefix("error: ").unwrap_or(&line));
     ExitCode::from(2)
-}
-
-fn say(text: &str) {
-    // With standard error closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "stave: {text}");
 }

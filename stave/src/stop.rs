@@ -28,10 +28,10 @@ pub fn is_echo(error: &Error) -> bool {
     error.root_cause().is::<Stopped>()
 }
 
-/// Shared by all threads of a command.
-#[derive(Debug)]
+/// Shared by all threads of a command. The default watches no signals: for commands that may simply be killed.
+#[derive(Debug, Default)]
 pub struct Stop {
-    signals: SignalFd,
+    signals: Option<SignalFd>,
     signalled: AtomicBool,
     failed: AtomicBool,
 }
@@ -46,7 +46,7 @@ impl Stop {
         signals.thread_block().during(|| "sigprocmask".to_owned())?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let signals = SignalFd::with_flags(&signals, flags).during(|| "signalfd".to_owned())?;
-        Ok(Self { signals, signalled: AtomicBool::new(false), failed: AtomicBool::new(false) })
+        Ok(Self { signals: Some(signals), ..Self::default() })
     }
 
     /// Goes on or gives up. One system call: for each directory or MiB, not for each file.
@@ -66,7 +66,8 @@ impl Stop {
     /// # Errors
     /// One did.
     pub fn check_signals(&self) -> Result<()> {
-        if self.signals.read_signal().during(|| "signalfd: read".to_owned())?.is_some() {
+        let Some(signals) = &self.signals else { return Ok(()) };
+        if signals.read_signal().during(|| "signalfd: read".to_owned())?.is_some() {
             self.signalled.store(true, Ordering::Relaxed);
         }
         if self.signalled.load(Ordering::Relaxed) {
@@ -85,9 +86,12 @@ impl Stop {
     /// # Errors
     /// As [`Stop::check`], or what poll(2) says.
     pub fn wait_for(&self, input: BorrowedFd<'_>) -> Result<()> {
-        let mut both =
-            [PollFd::new(input, PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        poll(&mut both, PollTimeout::NONE).during(|| "poll".to_owned())?;
+        // Without signals to watch, whoever reads next sleeps as well.
+        if let Some(signals) = &self.signals {
+            let mut both =
+                [PollFd::new(input, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            poll(&mut both, PollTimeout::NONE).during(|| "poll".to_owned())?;
+        }
         self.check()
     }
 

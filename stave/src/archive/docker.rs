@@ -19,15 +19,24 @@ struct Item {
 }
 
 pub(super) fn image(archive: &Archive, wanted: &Wanted, limits: &Limits) -> Result<Image> {
+    let (name, item) = select(archive.json("manifest.json", limits)?, wanted)?;
+    read(archive, name, item, limits)
+}
+
+pub(super) fn images(archive: &Archive, limits: &Limits) -> Result<Vec<Image>> {
     let items: Vec<Item> = archive.json("manifest.json", limits)?;
-    let (name, item) = select(items, wanted)?;
-    let bytes = archive.need(&item.config)?.bytes(limits.json).with_context(|| item.config.clone())?;
+    items.into_iter().map(|item| read(archive, names(&item).join(" = "), item, limits)).collect()
+}
+
+fn read(archive: &Archive, name: String, item: Item, limits: &Limits) -> Result<Image> {
+    let document = archive.need(&item.config)?.bytes(limits.json).with_context(|| item.config.clone())?;
     if let Some(digest) = named_digest(&item.config) {
-        digest.expect(&Digest::of(&bytes), "the configuration")?;
+        digest.expect(&Digest::of(&document), "the configuration")?;
     }
-    let configuration: Configuration = parse(&bytes, &item.config)?;
+    let configuration: Configuration = parse(&document, &item.config)?;
     let layers = layers(archive, &item, &configuration)?;
-    Ok(Image { name, configuration, layers, verifiable: true })
+    let tags = item.repo_tags.unwrap_or_default();
+    Ok(Image { name, tags, manifest: None, document, configuration, layers, verifiable: true })
 }
 
 fn select(items: Vec<Item>, wanted: &Wanted) -> Result<(String, Item)> {

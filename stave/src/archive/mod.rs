@@ -95,23 +95,39 @@ impl Archive {
     /// # Errors
     /// No known layout, no such image, or several that would do; the sentence lists them.
     pub fn image(&self, wanted: &Wanted, limits: &Limits) -> Result<Image> {
-        // Of a file that holds several layouts at once (docker 25 and later) the one with the most digests is read.
-        let image = if self.find("oci-layout")?.is_some() && self.find("index.json")?.is_some() {
+        let image = if self.is_oci()? {
             oci::image(self, wanted, limits)?
         } else if self.find("manifest.json")?.is_some() {
             docker::image(self, wanted, limits)?
-        } else if let Some(image) = legacy::image(self, wanted, limits)? {
-            image
         } else {
-            bail!("no image archive: none of index.json, manifest.json, repositories or ID/json is in it");
+            legacy::image(self, wanted, limits)?.context(NO_ARCHIVE)?
         };
-        ensure!(
-            image.layers.len() <= limits.layers,
-            "{} layers, the limit is {}",
-            image.layers.len(),
-            limits.layers
-        );
+        check_layers(&image, limits)?;
         Ok(image)
+    }
+
+    /// All images; of those for many machines the one for the wanted platform, or else for this machine.
+    ///
+    /// # Errors
+    /// No known layout, no image in it, or none for the platform.
+    pub fn images(&self, wanted: &Wanted, limits: &Limits) -> Result<Vec<Image>> {
+        let images = if self.is_oci()? {
+            oci::images(self, wanted, limits)?
+        } else if self.find("manifest.json")?.is_some() {
+            docker::images(self, limits)?
+        } else {
+            let images = legacy::images(self, limits)?;
+            ensure!(!images.is_empty(), NO_ARCHIVE);
+            images
+        };
+        ensure!(!images.is_empty(), "there is no image in it");
+        images.iter().try_for_each(|image| check_layers(image, limits))?;
+        Ok(images)
+    }
+
+    /// Of a file that holds several layouts at once (docker 25 and later) the one with the most digests is read.
+    fn is_oci(&self) -> Result<bool> {
+        Ok(self.find("oci-layout")?.is_some() && self.find("index.json")?.is_some())
     }
 
     /// The member with this path; links are followed inside of the archive.
@@ -132,6 +148,15 @@ impl Archive {
         let bytes = self.need(path)?.bytes(limits.json).with_context(|| path.to_owned())?;
         parse(&bytes, path)
     }
+}
+
+const NO_ARCHIVE: &str =
+    "no image archive: none of index.json, manifest.json, repositories or ID/json is in it";
+
+fn check_layers(image: &Image, limits: &Limits) -> Result<()> {
+    let count = image.layers.len();
+    ensure!(count <= limits.layers, "{count} layers, the limit is {}", limits.layers);
+    Ok(())
 }
 
 /// Reads a JSON document that errors call `name`.

@@ -14,17 +14,40 @@ use std::collections::{BTreeMap, HashSet};
 struct Offer {
     /// The tags under which the index or one above it stands.
     names: Vec<String>,
+    /// Of these the whole ones: without the tag alone that stands beside a whole name.
+    tags: Vec<String>,
     /// The digests of the manifest and of the indexes that lead to it.
     digests: Vec<String>,
     descriptor: Descriptor,
 }
 
 pub(super) fn image(archive: &Archive, wanted: &Wanted, limits: &Limits) -> Result<Image> {
+    let (name, offer) = select(all_offers(archive, limits)?, wanted)?;
+    read(archive, name, offer, wanted, limits)
+}
+
+/// One image for each entry of the index: of an entry for many machines the one that is wanted.
+pub(super) fn images(archive: &Archive, wanted: &Wanted, limits: &Limits) -> Result<Vec<Image>> {
+    let mut groups = BTreeMap::<String, Vec<Offer>>::new();
+    for offer in all_offers(archive, limits)? {
+        groups.entry(offer.digests.first().cloned().unwrap_or_default()).or_default().push(offer);
+    }
+    let mut images = Vec::new();
+    for offers in groups.into_values() {
+        let (name, offer) = select(offers, wanted)?;
+        images.push(read(archive, name, offer, wanted, limits)?);
+    }
+    Ok(images)
+}
+
+fn all_offers(archive: &Archive, limits: &Limits) -> Result<Vec<Offer>> {
     let layout: OciLayout = archive.json("oci-layout", limits)?;
     let version = layout.image_layout_version();
     ensure!(version.starts_with("1."), "oci-layout: version {version:?} is not 1.x");
-    let index: ImageIndex = archive.json("index.json", limits)?;
-    let (name, offer) = select(offers(archive, index, limits)?, wanted)?;
+    offers(archive, archive.json("index.json", limits)?, limits)
+}
+
+fn read(archive: &Archive, name: String, offer: Offer, wanted: &Wanted, limits: &Limits) -> Result<Image> {
     let bytes = document(archive, &offer.descriptor, limits).context("the manifest")?;
     let manifest: ImageManifest = parse(&bytes, "the manifest")?;
     ensure!(
@@ -32,11 +55,12 @@ pub(super) fn image(archive: &Archive, wanted: &Wanted, limits: &Limits) -> Resu
         "no container image: its type is {}",
         manifest.config().media_type()
     );
-    let bytes = document(archive, manifest.config(), limits).context("the configuration")?;
-    let configuration: Configuration = parse(&bytes, "the configuration")?;
+    let document = document(archive, manifest.config(), limits).context("the configuration")?;
+    let configuration: Configuration = parse(&document, "the configuration")?;
     check_platform(&configuration, wanted)?;
     let layers = layers(archive, &manifest, &configuration)?;
-    Ok(Image { name, configuration, layers, verifiable: true })
+    let manifest = Some((offer.descriptor.media_type().to_string(), bytes));
+    Ok(Image { name, tags: offer.tags, manifest, document, configuration, layers, verifiable: true })
 }
 
 /// Every image manifest that the index leads to and whose blob is there. An image index for many machines may list more
@@ -56,6 +80,7 @@ fn offers(archive: &Archive, index: ImageIndex, limits: &Limits) -> Result<Vec<O
             let nested: ImageIndex = parse(&bytes, &format!("index {digest}"))?;
             todo.extend(nested.manifests().iter().map(|descriptor| Offer {
                 names: offer.names.clone(),
+                tags: offer.tags.clone(),
                 digests: [offer.digests.as_slice(), &[descriptor.digest().to_string()]].concat(),
                 descriptor: descriptor.clone(),
             }));
@@ -73,13 +98,16 @@ fn merge_names(index: ImageIndex) -> Vec<Offer> {
         let digest = descriptor.digest().to_string();
         let offer = merged.entry(digest.clone()).or_insert_with(|| Offer {
             names: Vec::new(),
+            tags: Vec::new(),
             digests: vec![digest],
             descriptor: descriptor.clone(),
         });
         // containerd and docker write the whole name beside the tag alone.
-        for key in ["io.containerd.image.name", "org.opencontainers.image.ref.name"] {
-            offer.names.extend(descriptor.annotations().as_ref().and_then(|all| all.get(key)).cloned());
-        }
+        let keys = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+        let annotation = |key: &str| descriptor.annotations().as_ref().and_then(|all| all.get(key)).cloned();
+        let names: Vec<String> = keys.into_iter().filter_map(annotation).collect();
+        offer.tags.extend(names.first().cloned());
+        offer.names.extend(names);
     }
     merged.into_values().collect()
 }

@@ -3,24 +3,24 @@
 use crate::archive::{self, Archive};
 use crate::blob::Blob;
 use crate::bundle::Bundle;
+use crate::cli;
 use crate::config;
 use crate::digest::Digest;
 use crate::draft::Draft;
 use crate::error::During;
 use crate::image::{Image, Platform, Wanted};
 use crate::layer::{self, Layer, Table};
+use crate::print::note;
 use crate::stop::{Stop, is_echo};
-use crate::tar;
 use crate::tree::{Node, Tree};
 use crate::unpack::{self, Report, Unpack};
 use crate::user::User;
 use anyhow::{Context, Result, bail};
 use casque::sys::fs;
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches, Command, value_parser};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{getegid, geteuid};
 use std::cmp::Reverse;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -33,6 +33,35 @@ struct Asked {
     limits: archive::Limits,
     quiet: bool,
     threads: usize,
+}
+
+/// The command's options.
+pub fn options() -> Command {
+    Command::new("unpack")
+        .about("Unpack an image into an OCI bundle: config.json and rootfs")
+        .arg(
+            Arg::new("archive")
+                .value_name("IMAGE")
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("An archive of `docker save`, an OCI layout as a directory or tar, or `-` for the standard input"),
+        )
+        .arg(
+            Arg::new("bundle")
+                .value_name("BUNDLE")
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The directory to make; it must not exist yet, or be empty"),
+        )
+        .arg(
+            Arg::new("image")
+                .long("image")
+                .value_name("NAME[:TAG]")
+                .help("Which image, where there are several: a name, a tag or a digest"),
+        )
+        .arg(cli::platform())
+        .arg(cli::quiet("Print errors only"))
+        .args(cli::limit_options())
 }
 
 /// Runs the command.
@@ -65,28 +94,9 @@ fn asked(matches: &ArgMatches) -> Asked {
             name: matches.get_one::<String>("image").cloned(),
             platform: matches.get_one::<Platform>("platform").cloned(),
         },
-        limits: limits(matches),
+        limits: cli::limits(matches),
         quiet: matches.get_flag("quiet"),
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
-    }
-}
-
-fn limits(matches: &ArgMatches) -> archive::Limits {
-    let default = archive::Limits::default();
-    let number = |name: &str, default: u64| matches.get_one(name).copied().unwrap_or(default);
-    let layers =
-        matches.get_one::<u64>("max-layers").map(|&most| usize::try_from(most).unwrap_or(usize::MAX));
-    archive::Limits {
-        json: number("max-json", default.json),
-        layers: layers.unwrap_or(default.layers),
-        layer: layer::Limits {
-            inflated: number("max-size", default.layer.inflated),
-            ratio: number("max-ratio", default.layer.ratio),
-            tar: tar::Limits {
-                entries: number("max-entries", default.layer.tar.entries),
-                metadata: number("max-metadata", default.layer.tar.metadata),
-            },
-        },
+        threads: cli::threads(),
     }
 }
 
@@ -189,11 +199,6 @@ fn user(image: &Image, tree: &Tree, contents: &[Blob], limit: u64) -> Result<Use
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     User::resolve(user, &read("/etc/passwd")?, &read("/etc/group")?)
-}
-
-fn note(text: &str) {
-    // With standard error closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "stave: {text}");
 }
 
 /// What an unprivileged user has to know, and the closing line.

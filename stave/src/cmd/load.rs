@@ -1,0 +1,189 @@
+//! `stave load`: the images of an archive into the store. Everything is checked on the way; the names come last.
+
+use crate::archive::{Archive, Limits};
+use crate::cli;
+use crate::digest::Digest;
+use crate::image::{Image, Platform, Wanted};
+use crate::layer::Layer;
+use crate::name::Name;
+use crate::print;
+use crate::stop::Stop;
+use crate::store::{Descriptor, Manifest, Named, Record, Store, media};
+use anyhow::{Context, Result, ensure};
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+
+/// The command's options.
+pub fn options() -> Command {
+    let path = || value_parser!(PathBuf);
+    Command::new("load")
+        .about("Load the images of an archive into the store")
+        .after_help(
+            "The archive: of `docker save` (also the layout before 1.10), or an OCI layout as a tar or directory; a tar may \
+             be compressed. Every digest is checked. A layer that is in the store is not read again. In an OCI layout an \
+             image may have a tag alone: then its repository is called as the file.",
+        )
+        .arg(Arg::new("archive").value_name("ARCHIVE").value_parser(path()).help("The archive; `-`, or none, is the standard input"))
+        .arg(
+            Arg::new("input")
+                .short('i')
+                .long("input")
+                .value_name("FILE")
+                .value_parser(path())
+                .conflicts_with("archive")
+                .help("The archive, as `docker load` takes it"),
+        )
+        .arg(Arg::new("tag").long("tag").value_name("NAME").help("Call the image so; there must be only one in the archive"))
+        .arg(cli::platform())
+        .arg(cli::quiet("Do not print what was loaded"))
+        .arg(cli::json())
+        .args(cli::limit_options())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Anything that is wrong with the archive. Then the store is as it was.
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let path = matches.get_one::<PathBuf>("archive").or_else(|| matches.get_one("input"));
+    let path = path.cloned().unwrap_or_else(|| PathBuf::from("-"));
+    let limits = cli::limits(matches);
+    let store = cli::store(matches)?;
+    // Nothing is to be undone when the command is killed, so no signal is watched.
+    let stop = Stop::default();
+    let subject =
+        || if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+    let archive = Archive::open(&path, || store.spool(), &limits, &stop).with_context(subject)?;
+    let wanted = Wanted { name: None, platform: matches.get_one::<Platform>("platform").cloned() };
+    let images = archive.images(&wanted, &limits).with_context(subject)?;
+    let tag = matches.get_one::<String>("tag").map(|tag| Name::parse(tag)).transpose()?;
+    ensure!(tag.is_none() || images.len() == 1, "--tag: there are {} images in the archive", images.len());
+    let _lock = store.share()?;
+    let mut loaded = Vec::new();
+    for image in images {
+        let title = image.name.clone();
+        if !image.verifiable && !matches.get_flag("quiet") {
+            print::note(
+                "the archive is of Docker's first layout, which has no digests: nothing in it can be verified",
+            );
+        }
+        let names = match &tag {
+            Some(name) => Ok(vec![name.clone()]),
+            None => names(&image, &path),
+        };
+        let names = names.with_context(|| format!("image {title}"));
+        let named = names.and_then(|names| keep(&store, image, names, &limits, &stop));
+        loaded.push(named.with_context(subject)?);
+    }
+    store.name(&loaded)?;
+    tell(&loaded, matches)
+}
+
+fn tell(loaded: &[Named], matches: &ArgMatches) -> Result<()> {
+    if matches.get_flag("json") {
+        let list = loaded.iter().map(|image| {
+            let names: Vec<String> = image.names.iter().map(ToString::to_string).collect();
+            json!({ "Id": image.id, "RepoTags": names, "Digest": image.manifest.digest })
+        });
+        return print::json(&list.collect::<Vec<_>>());
+    }
+    let mut text = String::new();
+    for image in loaded {
+        text.extend(image.names.iter().map(|name| format!("Loaded image: {name}\n")));
+        if image.names.is_empty() {
+            text.push_str(&format!("Loaded image ID: {}\n", image.id));
+        }
+    }
+    if matches.get_flag("quiet") { Ok(()) } else { print::result(&text) }
+}
+
+/// The names that the archive gives. A tag alone, as in OCI layouts, belongs to a repository called as the file.
+fn names(image: &Image, path: &Path) -> Result<Vec<Name>> {
+    let file = path.file_name().and_then(|name| name.to_str()).filter(|name| *name != "-");
+    let repository = file.map(|name| name.split_once('.').map_or(name, |(stem, _)| stem).to_lowercase());
+    let mut names = Vec::new();
+    for tag in &image.tags {
+        let name = if tag.contains([':', '/', '@']) || image.manifest.is_none() {
+            Some(Name::parse(tag)?)
+        } else {
+            repository.as_ref().and_then(|repository| Name::parse(&format!("{repository}:{tag}")).ok())
+        };
+        names.extend(name);
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// Puts all that belongs to the image into the store.
+fn keep(store: &Store, image: Image, names: Vec<Name>, limits: &Limits, stop: &Stop) -> Result<Named> {
+    // Without a manifest in the archive, the one that the store has of the same image will do.
+    if image.manifest.is_none()
+        && image.verifiable
+        && let Some((manifest, id)) = same_image(store, &image)?
+    {
+        return Ok(Named { manifest, id, names });
+    }
+    let layers = keep_layers(store, &image.layers, limits, stop)?;
+    let document = if image.verifiable { image.document } else { modern(&image, &layers)? };
+    let id = store.put(&document)?;
+    let (media_type, manifest) = match image.manifest {
+        Some(manifest) => manifest,
+        None => {
+            let config = Descriptor::new(media::CONFIG, id.clone(), document.len() as u64);
+            let layers = layers.into_iter().map(|(descriptor, _)| descriptor).collect();
+            (media::MANIFEST.to_owned(), serde_json::to_vec(&Manifest::new(config, layers))?)
+        }
+    };
+    let digest = store.put(&manifest)?;
+    Ok(Named { manifest: Descriptor::new(&media_type, digest, manifest.len() as u64), id, names })
+}
+
+/// The image in the store that has the same configuration, if all of its layers were checked and are there.
+fn same_image(store: &Store, image: &Image) -> Result<Option<(Descriptor, Digest)>> {
+    let id = Digest::of(&image.document);
+    let Some(stored) = store.images()?.into_iter().find(|stored| stored.id == id) else { return Ok(None) };
+    for (layer, record) in stored.manifest.layers.iter().zip(&stored.records) {
+        if record.is_none() || store.blob(&layer.digest)?.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(stored.entries.first().map(|entry| (entry.named(None), id)))
+}
+
+/// The layers, the largest first, for they take longest.
+fn keep_layers(
+    store: &Store,
+    layers: &[Layer],
+    limits: &Limits,
+    stop: &Stop,
+) -> Result<Vec<(Descriptor, Record)>> {
+    let inflated = AtomicU64::new(0);
+    let mut order: Vec<(usize, &Layer)> = layers.iter().enumerate().collect();
+    order.sort_by_key(|(_, layer)| Reverse(layer.blob.size()));
+    let mut kept = stop.spread(cli::threads(), &order, |&(index, layer)| {
+        let kept = store.keep(layer, &limits.layer, &inflated, stop);
+        let kept = kept.with_context(|| format!("layer {}", layer.name))?;
+        layer.blob.unchanged().with_context(|| format!("layer {}", layer.name))?;
+        Ok((index, kept))
+    })?;
+    kept.sort_unstable_by_key(|&(index, _)| index);
+    Ok(kept.into_iter().map(|(_, kept)| kept).collect())
+}
+
+/// A configuration of today from the `json` of Docker's first layout: without what named the layers, with their digests.
+fn modern(image: &Image, layers: &[(Descriptor, Record)]) -> Result<Vec<u8>> {
+    let mut json: serde_json::Map<String, Value> = serde_json::from_slice(&image.document)?;
+    for key in ["id", "parent", "parent_id", "layer_id", "throwaway", "Size", "checksum"] {
+        json.remove(key);
+    }
+    let diff_ids: Vec<&Digest> = layers.iter().map(|(_, record)| &record.diff_id).collect();
+    json.insert("rootfs".to_owned(), json!({ "type": "layers", "diff_ids": diff_ids }));
+    json.insert("history".to_owned(), json!(image.configuration.history));
+    json.entry("os").or_insert_with(|| "linux".into());
+    json.entry("architecture").or_insert_with(|| Platform::host().architecture.into());
+    Ok(serde_json::to_vec(&json)?)
+}

@@ -1,0 +1,56 @@
+//! `stave prune`: away with images that have no name, with what nothing refers to, and with caches.
+
+use crate::cli;
+use crate::print;
+use crate::store::Garbage;
+use anyhow::Result;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::json;
+
+/// The command's options.
+pub fn options() -> Command {
+    Command::new("prune")
+        .about("Remove images without a name and what nothing refers to")
+        .arg(Arg::new("cache").long("cache").action(ArgAction::SetTrue).help(
+            "Also the inflated tars of compressed layers; they are inflated anew where they are needed",
+        ))
+        .arg(cli::quiet("Do not print what was removed"))
+        .arg(cli::json())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The store cannot be read; then nothing is removed.
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let store = cli::store(matches)?;
+    let _lock = store.own()?;
+    let images = store.images()?;
+    let nameless: Vec<_> = images.iter().filter(|image| image.names.is_empty()).collect();
+    store.change(|index| {
+        let entries = || nameless.iter().flat_map(|image| &image.entries);
+        // An entry whose name is none of Docker's is somebody's all the same.
+        let has_name = |name: &str| {
+            index
+                .manifests
+                .iter()
+                .any(|e| e.digest.to_string() == name && e.annotations.contains_key(crate::store::REF_NAME))
+        };
+        let gone: Vec<String> =
+            entries().map(|entry| entry.digest.to_string()).filter(|digest| !has_name(digest)).collect();
+        index.manifests.retain(|entry| !gone.contains(&entry.digest.to_string()));
+        Ok(())
+    })?;
+    let Garbage { mut files } = store.sweep()?;
+    if matches.get_flag("cache") {
+        files.extend(store.drop_tars()?.files);
+    }
+    let freed = Garbage { files }.size();
+    let deleted: Vec<String> = nameless.iter().map(|image| image.id.to_string()).collect();
+    if matches.get_flag("json") {
+        return print::json(&json!({ "ImagesDeleted": deleted, "SpaceReclaimed": freed }));
+    }
+    let lines = deleted.iter().map(|id| format!("Deleted: {id}\n"));
+    let text = lines.chain([format!("Total reclaimed space: {}\n", print::size(freed))]);
+    if matches.get_flag("quiet") { Ok(()) } else { print::result(&text.collect::<String>()) }
+}

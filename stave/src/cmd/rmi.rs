@@ -1,0 +1,94 @@
+//! `stave rmi`: names away; an image goes with its last name, and a layer with the last image that has it.
+
+use crate::cli;
+use crate::name::Name;
+use crate::print;
+use crate::store::{Store, Stored};
+use anyhow::{Result, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// The command's options.
+pub fn options() -> Command {
+    Command::new("rmi")
+        .about("Remove names, and images with their last name")
+        .arg(cli::images())
+        .arg(
+            Arg::new("force")
+                .short('f')
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("Remove an image with all its names; one that is not there is no error"),
+        )
+        .arg(cli::quiet("Do not print what was removed"))
+        .arg(cli::json())
+}
+
+/// What was removed.
+#[derive(Default)]
+struct Removed {
+    untagged: Vec<String>,
+    deleted: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no such image, or it has names in several repositories and was not named by one. Those before it are gone.
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let store = cli::store(matches)?;
+    let _lock = store.own()?;
+    let mut removed = Removed::default();
+    let mut done = Ok(());
+    for wanted in cli::strings(matches, "image") {
+        done = remove(&store, wanted, matches.get_flag("force"), &mut removed);
+        if done.is_err() {
+            break;
+        }
+    }
+    store.sweep()?;
+    if matches.get_flag("json") {
+        print::json(&json!({ "Untagged": removed.untagged, "Deleted": removed.deleted }))?;
+    } else if !matches.get_flag("quiet") {
+        let untagged = removed.untagged.iter().map(|name| format!("Untagged: {name}\n"));
+        let deleted = removed.deleted.iter().map(|id| format!("Deleted: {id}\n"));
+        print::result(&untagged.chain(deleted).collect::<String>())?;
+    }
+    done
+}
+
+fn remove(store: &Store, wanted: &str, force: bool, removed: &mut Removed) -> Result<()> {
+    let image = match store.find(wanted) {
+        Err(_) if force && !store.images()?.iter().any(|image| image.id.to_string().contains(wanted)) => {
+            return Ok(());
+        }
+        found => found?,
+    };
+    let name = Name::parse(wanted).ok().filter(|name| image.names.contains(name));
+    let repositories: BTreeSet<String> = image.names.iter().map(Name::repository).collect();
+    if name.is_none() && repositories.len() > 1 && !force {
+        bail!(
+            "{wanted}: the image has names in several repositories; remove them one by one, or use --force"
+        );
+    }
+    let goes = |entry: &Option<Name>| name.is_none() || *entry == name;
+    store.change(|index| {
+        let own = |digest| image.entries.iter().any(|entry| entry.digest == digest);
+        index.manifests.retain(|entry| !(own(entry.digest.clone()) && goes(&entry.name())));
+        Ok(())
+    })?;
+    let gone = image.names.iter().filter(|own| goes(&Some((*own).clone())));
+    removed.untagged.extend(gone.map(ToString::to_string));
+    if name.is_none() || image.entries.len() == 1 {
+        removed.deleted.push(image.id.to_string());
+        removed.deleted.extend(layers_gone(store, &image)?);
+    }
+    Ok(())
+}
+
+/// The layers, by their chain identifiers from the top down, that no other image has.
+fn layers_gone(store: &Store, image: &Stored) -> Result<Vec<String>> {
+    let left: BTreeSet<String> = store.images()?.iter().flat_map(Stored::chain_ids).collect();
+    Ok(image.chain_ids().into_iter().rev().filter(|chain_id| !left.contains(chain_id)).collect())
+}

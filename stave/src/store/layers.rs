@@ -1,0 +1,160 @@
+//! Layers on their way into the store and out of it.
+
+use super::index::JSON_LIMIT;
+use super::{Descriptor, Manifest, Store, media};
+use crate::blob::Blob;
+use crate::digest::Digest;
+use crate::layer::{Compression, Layer, Limits};
+use crate::stop::Stop;
+use crate::tar::Kind;
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::AtomicU64;
+
+/// What the store knows of a layer that it has read and checked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The digest of the tar.
+    pub diff_id: Digest,
+    /// How the blob is packed.
+    pub compression: Compression,
+    /// Bytes of the tar.
+    pub tar: u64,
+    /// Bytes of the files in it, which is what Docker calls a layer's size.
+    pub size: u64,
+    /// Names in it.
+    pub entries: usize,
+}
+
+impl Store {
+    /// What is known of the layer with this blob, if it is there.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn record(&self, blob: &Digest) -> Result<Option<Record>> {
+        let name = record_name(blob);
+        let Some(file) = self.open_file(&name)? else { return Ok(None) };
+        serde_json::from_slice(&file.bytes(JSON_LIMIT)?).context(name)
+    }
+
+    /// Takes a layer in and gives its descriptor and record. One that is there is not read again.
+    ///
+    /// # Errors
+    /// It is not what the image says, is refused by the walker or a limit, or cannot be written.
+    pub fn keep(
+        &self,
+        layer: &Layer,
+        limits: &Limits,
+        inflated: &AtomicU64,
+        stop: &Stop,
+    ) -> Result<(Descriptor, Record)> {
+        if let Some(kept) = self.kept(layer)? {
+            return Ok(kept);
+        }
+        let copy = layer.copy(|| self.spool(), limits, inflated, stop)?;
+        let sizes = copy.entries.iter().map(|entry| match entry.kind {
+            Kind::File { size, .. } => size,
+            _ => 0,
+        });
+        let record = Record {
+            diff_id: copy.diff_id,
+            compression: copy.compression,
+            tar: copy.tar_size,
+            size: sizes.fold(0, u64::saturating_add),
+            entries: copy.entries.len(),
+        };
+        // The record last: where it is, the rest is.
+        self.publish(&copy.packed, &copy.digest.blob_path())?;
+        if let Some(tar) = &copy.tar {
+            self.publish(tar, &tar_name(&record.diff_id))?;
+        }
+        self.write(&record_name(&copy.digest), &serde_json::to_vec(&record)?)?;
+        let descriptor = Descriptor::new(record.compression.media_type(), copy.digest, layer.blob.size());
+        Ok((descriptor, record))
+    }
+
+    /// The layer, if it is there already.
+    fn kept(&self, layer: &Layer) -> Result<Option<(Descriptor, Record)>> {
+        let Some(digest) = layer.digest.as_ref().or(layer.diff_id.as_ref()) else { return Ok(None) };
+        let (Some(record), Some(blob)) = (self.record(digest)?, self.blob(digest)?) else { return Ok(None) };
+        if blob.size() != layer.blob.size() {
+            return Ok(None);
+        }
+        // Whoever shares a layer under a diffID must mean the same tar.
+        if let Some(diff_id) = &layer.diff_id {
+            diff_id.expect(&record.diff_id, "the uncompressed layer")?;
+        }
+        let descriptor = Descriptor::new(record.compression.media_type(), digest.clone(), blob.size());
+        Ok(Some((descriptor, record)))
+    }
+
+    /// The layers of an image, ready to be read: the tars, which need no check any more, or blobs that have to be inflated
+    /// and checked.
+    ///
+    /// # Errors
+    /// A blob is missing, or the manifest and the configuration disagree.
+    pub fn layers(&self, manifest: &Manifest, diff_ids: &[String]) -> Result<Vec<Layer>> {
+        let (blobs, digests) = (manifest.layers.len(), diff_ids.len());
+        ensure!(blobs == digests, "the manifest names {blobs} layers, the configuration {digests}");
+        manifest
+            .layers
+            .iter()
+            .zip(diff_ids)
+            .map(|(descriptor, diff_id)| self.layer(descriptor, diff_id))
+            .collect()
+    }
+
+    fn layer(&self, descriptor: &Descriptor, diff_id: &str) -> Result<Layer> {
+        let diff_id = Digest::parse(diff_id).context("rootfs.diff_ids")?;
+        let name = diff_id.to_string();
+        if let Some(record) = self.record(&descriptor.digest)?.filter(|record| record.diff_id == diff_id)
+            && let Some(blob) = self.tar(&descriptor.digest, &record)?
+        {
+            return Ok(Layer { name, blob, digest: None, diff_id: None, compression: None });
+        }
+        self.packed(descriptor, &diff_id.to_string())
+    }
+
+    /// The layer as its blob is, to be checked against both digests.
+    ///
+    /// # Errors
+    /// The blob is missing.
+    pub fn packed(&self, descriptor: &Descriptor, diff_id: &str) -> Result<Layer> {
+        let digest = descriptor.digest.clone();
+        let blob = self.blob(&digest)?.with_context(|| format!("layer {digest}: the blob is missing"))?;
+        let diff_id = Some(Digest::parse(diff_id).context("rootfs.diff_ids")?);
+        Ok(Layer { name: digest.to_string(), blob, digest: Some(digest), diff_id, compression: None })
+    }
+
+    /// The tar of a layer, if it stands ready.
+    ///
+    /// # Errors
+    /// What open(2) says.
+    pub fn tar(&self, blob: &Digest, record: &Record) -> Result<Option<Blob>> {
+        match record.compression {
+            Compression::Plain => self.blob(blob),
+            _ => self.open_file(&tar_name(&record.diff_id)),
+        }
+    }
+}
+
+impl Compression {
+    /// The media type of a layer packed so.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Plain => media::LAYER,
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+}
+
+pub(super) fn record_name(blob: &Digest) -> String {
+    format!("stave/layers/{blob}")
+}
+
+pub(super) fn tar_name(diff_id: &Digest) -> String {
+    format!("stave/tar/{diff_id}")
+}

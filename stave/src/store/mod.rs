@@ -1,0 +1,39 @@
+//! The store: a directory that is itself an OCI image layout, so that other tools read it. Blobs appear whole or not at
+//! all, `index.json` is replaced in one step, and nothing is ever changed in place; so a command that dies at any moment
+//! leaves the store as it was, perhaps with blobs that nothing refers to.
+//!
+//! ```text
+//! oci-layout  index.json   the names, in `org.opencontainers.image.ref.name`
+//! blobs/sha256/<hex>       manifests, configurations, layers as they came
+//! stave/layers/<digest>    of each layer what its tar is: the record that it was read and checked
+//! stave/tar/<diffID>       the tar of a compressed layer; a cache
+//! ```
+
+mod catalogue;
+mod files;
+mod index;
+mod layers;
+mod lock;
+mod sweep;
+
+pub use catalogue::{Named, Stored};
+pub use files::Store;
+pub use index::{Descriptor, Index, Manifest};
+pub use layers::Record;
+pub use lock::Lock;
+pub use sweep::{Damage, Garbage};
+
+/// The annotation with an image's name (image-spec, annotations.md).
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// Media types that the store writes.
+pub mod media {
+    /// A manifest.
+    pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// A configuration.
+    pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// An index.
+    pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// A layer that is not compressed.
+    pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+}

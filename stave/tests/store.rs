@@ -1,0 +1,375 @@
+//! The store: what its commands print and keep, and that other tools read it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use support::images::{self, GZIP, Layout, PLAIN, ZSTD};
+use support::tar::{Tar, dir, file, symlink};
+use support::{has_tools, names, run, stave};
+use tempfile::TempDir;
+
+fn two_layers() -> Vec<Vec<u8>> {
+    let lower = Tar::new().add(dir("d/").mtime(5)).add(file("d/a", "lower")).add(file("gone", "x"));
+    let upper = Tar::new().add(file("d/a", "upper")).add(file(".wh.gone", "")).add(symlink("link", "d/a"));
+    vec![lower.end(), upper.end()]
+}
+
+/// A place with a store in it.
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        std::fs::write(self.path(name), bytes).unwrap();
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        stave().arg("--store").arg(self.store()).args(arguments).output().unwrap()
+    }
+
+    /// What a command that must succeed prints.
+    fn stave(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.stave(arguments)).unwrap()
+    }
+
+    /// The line of a command that must fail and leave the store as it was.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let before = self.contents();
+        let output = self.output(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert_eq!(self.contents(), before, "{arguments:?} changed the index");
+        let line = said.strip_suffix('\n').unwrap();
+        assert!(line.starts_with("stave: ") && !line.contains('\n'), "not one line: {said:?}");
+        line.to_owned()
+    }
+
+    fn contents(&self) -> Option<Vec<u8>> {
+        std::fs::read(self.store().join("index.json")).ok()
+    }
+
+    fn blobs(&self) -> Vec<String> {
+        names(&self.store().join("blobs/sha256"))
+    }
+
+    fn check(&self) {
+        let said = self.stave(&["fsck"]);
+        assert!(said.ends_with(": 0 wrong\n"), "{said}");
+    }
+}
+
+fn layout_of(kinds: [&str; 2]) -> Layout {
+    let layers = two_layers().into_iter().zip(kinds).map(|(raw, kind)| {
+        let packed = match kind {
+            GZIP => images::gzip(&raw),
+            ZSTD => images::zstd(&raw),
+            _ => raw.clone(),
+        };
+        (raw, kind, packed)
+    });
+    let mut layout = Layout::default();
+    layout.tagged("test:1", &layers.collect::<Vec<_>>());
+    layout
+}
+
+#[test]
+fn every_kind_of_archive_is_loaded() {
+    let docker = images::docker_one(&two_layers());
+    let archives = [
+        docker.clone(),
+        images::gzip(&docker),
+        images::legacy(&two_layers(), true),
+        layout_of([GZIP, ZSTD]).tar(),
+        layout_of([PLAIN, GZIP]).tar(),
+    ];
+    for bytes in archives {
+        let place = Place::new();
+        let archive = place.file("a.tar", &bytes);
+        assert_eq!(place.stave(&["load", "-i", &archive]), "Loaded image: test:1\n");
+        assert_eq!(place.json(&["images", "--json"])[0]["Size"], json!(11));
+        assert!(place.stave(&["verify", "test:1"]).contains("verified"));
+        place.check();
+        // From a pipe, and again.
+        let mut child = stave()
+            .arg("--store")
+            .arg(place.store())
+            .args(["load", "-q"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(place.stave(&["images", "-q"]).lines().count(), 1);
+        place.check();
+    }
+    let place = Place::new();
+    layout_of([GZIP, PLAIN]).write(&place.path("layout"));
+    place.stave(&["load", place.path("layout").to_str().unwrap()]);
+    place.check();
+}
+
+#[test]
+fn a_layer_that_is_there_is_not_read_again() {
+    let place = Place::new();
+    let archive = place.file("a.tar", &images::docker_one(&two_layers()));
+    place.stave(&["load", &archive]);
+    // Another image with the same lower layer, of which the archive holds other bytes: nobody looks at them.
+    let [lower, upper] = two_layers().try_into().unwrap();
+    let more = images::docker(&[("test:2", &[lower.clone(), Tar::new().add(file("new", "n")).end()])]);
+    let at = more.windows(5).position(|bytes| bytes == b"lower").unwrap();
+    let mut spoilt = more;
+    spoilt[at] = b'L';
+    place.stave(&["load", &place.file("b.tar", &spoilt)]);
+    place.check();
+    assert_eq!(place.stave(&["images", "-q"]).lines().count(), 2);
+    // The same as gzip: the manifest is another, the image the same.
+    place.stave(&["load", &place.file("c.tar", &layout_of([GZIP, GZIP]).tar())]);
+    assert_eq!(place.stave(&["images", "-q"]).lines().count(), 3);
+    assert!(upper.len() > 512);
+    place.check();
+}
+
+#[test]
+fn what_is_wrong_in_an_archive_never_reaches_the_store() {
+    let layout = layout_of([GZIP, PLAIN]);
+    for (index, byte) in [(0, 20), (1, 4), (2, 512), (3, 18)] {
+        let place = Place::new();
+        place.stave(&["images"]);
+        let mut spoilt = Layout { blobs: layout.blobs.clone(), manifests: layout.manifests.clone() };
+        spoilt.blobs[index].1[byte] ^= 1;
+        let said = place.refused(&["load", &place.file("a.tar", &spoilt.tar())]);
+        assert!(said.contains("a.tar: ") && said.contains("is not what the image names"), "{index}: {said}");
+        place.check();
+        assert_eq!(place.stave(&["images", "-q"]), "");
+    }
+    let place = Place::new();
+    place.stave(&["images"]);
+    let upward = Tar::new().add(file("a", "x")).add(file("b\0c", "x").pax("path", "b\0c")).end();
+    let said = place.refused(&["load", &place.file("a.tar", &images::docker_one(&[upward]))]);
+    assert!(said.contains("layer sha256:"), "{said}");
+    let said = place.refused(&["load", "/nowhere"]);
+    assert_eq!(said, "stave: /nowhere: open: no such file or directory (ENOENT)");
+    let said =
+        place.refused(&["load", &place.file("b.tar", &images::docker_one(&two_layers())), "--tag", "A"]);
+    assert!(said.contains("\"A\" is no name of an image"), "{said}");
+}
+
+#[test]
+fn a_layer_is_shared_only_under_the_digest_that_it_has() {
+    let [lower, upper] = two_layers().try_into().unwrap();
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, GZIP]).tar())]);
+    // The blob of one layer under the other's diffID.
+    let mut lie = Layout::default();
+    lie.tagged("lie:1", &[(lower, GZIP, images::gzip(&upper))]);
+    let said = place.refused(&["load", &place.file("b.tar", &lie.tar())]);
+    assert!(said.contains("the uncompressed layer is not what the image names"), "{said}");
+}
+
+#[test]
+fn images_are_listed_as_docker_lists_them() {
+    let place = Place::new();
+    assert_eq!(place.stave(&["images"]), "REPOSITORY   TAG   IMAGE ID   CREATED   SIZE\n");
+    let archive = place.file("a.tar", &images::docker_one(&two_layers()));
+    place.stave(&["load", &archive]);
+    place.stave(&["tag", "test:1", "ghcr.io/ann/tool"]);
+    let id = place.stave(&["images", "-q", "--no-trunc"]);
+    let id = id.trim();
+    let short = &id[7..19];
+    let text = place.stave(&["images"]);
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]);
+    assert_eq!(lines[1], ["test", "1", short, "N/A", "11B"]);
+    assert_eq!(lines[2], ["ghcr.io/ann/tool", "latest", short, "N/A", "11B"]);
+    assert_eq!(place.stave(&["images", "test"]).lines().count(), 2);
+    assert_eq!(place.stave(&["images", "test:2"]).lines().count(), 1);
+    let digest = place.json(&["images", "--json"])[0]["Digest"].as_str().unwrap().to_owned();
+    assert!(place.stave(&["images", "--digests"]).contains(&digest));
+    let line: Value =
+        serde_json::from_str(place.stave(&["images", "--format", "json", "test"]).trim()).unwrap();
+    assert_eq!(
+        (&line["Repository"], &line["Tag"], &line["ID"]),
+        (&json!("test"), &json!("1"), &json!(short))
+    );
+    let tree = place.stave(&["images", "-tree"]);
+    let tree: Vec<&str> = tree.lines().collect();
+    assert!(tree[0].starts_with("└─") && tree[0].ends_with(" Virtual Size: 6B"), "{tree:?}");
+    assert!(
+        tree[1].starts_with("  └─") && tree[1].ends_with("11B Tags: test:1, ghcr.io/ann/tool:latest"),
+        "{tree:?}"
+    );
+    for wanted in ["test:1", "docker.io/library/test:1", "ghcr.io/ann/tool", short, id, &digest] {
+        assert_eq!(place.json(&["inspect", wanted])[0]["Id"], json!(id), "{wanted}");
+    }
+    assert!(place.refused(&["inspect", "nothing"]).ends_with("no such image: nothing"));
+}
+
+#[test]
+fn inspect_and_history_tell_what_the_configuration_says() {
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &images::legacy(&two_layers(), true))]);
+    let facts = place.json(&["inspect", "test:1"]);
+    assert_eq!(facts[0]["RepoTags"], json!(["test:1"]));
+    assert_eq!(facts[0]["Config"]["Cmd"], json!(["/top"]));
+    assert_eq!(facts[0]["RootFS"]["Layers"].as_array().unwrap().len(), 2);
+    assert_eq!((&facts[0]["Os"], &facts[0]["Architecture"]), (&json!("linux"), &json!("amd64")));
+    let history = place.stave(&["history", "test:1"]);
+    let lines: Vec<&str> = history.lines().collect();
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
+    );
+    assert!(
+        lines[1].contains("5B") && lines[2].starts_with("<missing>") && lines[2].contains("6B"),
+        "{history}"
+    );
+    assert_eq!(place.json(&["history", "--json", "test:1"])[1]["Size"], json!(6));
+}
+
+#[test]
+fn an_image_goes_with_its_last_name_and_a_layer_with_its_last_image() {
+    let place = Place::new();
+    let [lower, upper] = two_layers().try_into().unwrap();
+    let other = Tar::new().add(file("other", "o")).end();
+    place.stave(&["load", &place.file("a.tar", &images::docker_one(&[lower.clone(), upper]))]);
+    let one = place.blobs().len();
+    place.stave(&["load", &place.file("b.tar", &images::docker(&[("other:1", &[lower, other])]))]);
+    place.stave(&["tag", "test:1", "again"]);
+    assert_eq!(place.stave(&["rmi", "again"]), "Untagged: again:latest\n");
+    place.stave(&["tag", "test:1", "again"]);
+    let id = place.json(&["inspect", "test:1"])[0]["Id"].as_str().unwrap().to_owned();
+    assert!(place.refused(&["rmi", &id]).contains("several repositories"));
+    let said = place.stave(&["rmi", "-f", &id]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..3], ["Untagged: again:latest", "Untagged: test:1", &format!("Deleted: {id}")]);
+    assert_eq!(lines.len(), 4, "the lower layer is the other image's: {said}");
+    assert_eq!(place.blobs().len(), one);
+    place.check();
+    let said = place.stave(&["rmi", "other:1"]);
+    assert_eq!(said.lines().filter(|line| line.starts_with("Deleted: sha256:")).count(), 3);
+    assert!(place.blobs().is_empty() && names(&place.store().join("stave/layers")).is_empty());
+    assert!(place.refused(&["rmi", "other:1"]).ends_with("no such image: other:1"));
+    place.stave(&["rmi", "-f", "other:1"]);
+}
+
+#[test]
+fn a_name_that_moves_leaves_an_image_without_one_for_prune() {
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &images::docker_one(&two_layers()))]);
+    place.stave(&["load", &place.file("b.tar", &images::docker_one(&two_layers()[..1]))]);
+    let text = place.stave(&["images"]);
+    assert_eq!(text.lines().filter(|line| line.starts_with("<none>")).count(), 1, "{text}");
+    let df = place.json(&["df", "--json"]);
+    assert_eq!((&df[0]["TotalCount"], &df[2]["Size"]), (&json!(2), &json!(0)));
+    let said = place.stave(&["prune"]);
+    assert!(said.starts_with("Deleted: sha256:") && said.contains("Total reclaimed space: "), "{said}");
+    assert_eq!(place.stave(&["images", "-q"]).lines().count(), 1);
+    place.check();
+}
+
+#[test]
+fn caches_can_go_and_are_not_missed() {
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, ZSTD]).tar())]);
+    assert_eq!(names(&place.store().join("stave/tar")).len(), 2);
+    place.stave(&["prune", "--cache"]);
+    assert!(names(&place.store().join("stave/tar")).is_empty());
+    place.check();
+    place.stave(&["verify", "test:1"]);
+}
+
+#[test]
+fn damage_is_found_and_repaired_by_the_next_load() {
+    let place = Place::new();
+    let archive = place.file("a.tar", &layout_of([GZIP, PLAIN]).tar());
+    place.stave(&["load", &archive]);
+    let blobs = place.store().join("blobs/sha256");
+    for name in names(&blobs) {
+        let mut bytes = std::fs::read(blobs.join(&name)).unwrap();
+        bytes[10] ^= 1;
+        std::fs::write(blobs.join(&name), &bytes).unwrap();
+        let output = place.output(&["fsck"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8(output.stdout).unwrap().contains(&name));
+        place.stave(&["fsck", "--repair"]);
+        place.check();
+        place.stave(&["load", &archive]);
+        place.stave(&["verify", "test:1"]);
+        place.check();
+    }
+}
+
+#[test]
+fn a_directory_that_is_something_else_is_left_alone() {
+    let place = Place::new();
+    std::fs::create_dir(place.store()).unwrap();
+    std::fs::write(place.store().join("file"), "mine").unwrap();
+    let said = place.refused(&["images"]);
+    assert!(said.contains("store: the directory is not empty and not an OCI layout"), "{said}");
+    assert_eq!(names(&place.store()), ["file"]);
+}
+
+#[test]
+fn other_tools_read_the_store() {
+    if !has_tools(&["skopeo", "umoci"]) {
+        return;
+    }
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, PLAIN]).tar())]);
+    place.stave(&[
+        "load",
+        &place.file("b.tar", &images::legacy(&two_layers(), true)),
+        "--tag",
+        "ghcr.io/a/legacy:2",
+    ]);
+    let store = place.store().to_str().unwrap().to_owned();
+    let listed = String::from_utf8(run("umoci", ["list", "--layout", &store])).unwrap();
+    let listed: Vec<&str> = listed.lines().collect();
+    assert_eq!(listed, ["docker.io/library/test:1", "ghcr.io/a/legacy:2"]);
+    for name in listed {
+        let facts: Value =
+            serde_json::from_slice(&run("skopeo", ["inspect", &format!("oci:{store}:{name}")])).unwrap();
+        assert_eq!(facts["Layers"].as_array().unwrap().len(), 2);
+        let copy = place.path("copy.tar");
+        let to = format!("docker-archive:{}:copied:1", copy.display());
+        run("skopeo", ["--insecure-policy", "copy", "-q", &format!("oci:{store}:{name}"), &to]);
+        // And what skopeo has written is loaded again, as the image that it is.
+        assert_eq!(place.stave(&["load", copy.to_str().unwrap()]), "Loaded image: copied:1\n");
+        std::fs::remove_file(copy).unwrap();
+    }
+    place.check();
+    let layout = place.path("umoci").to_str().unwrap().to_owned();
+    let layer = place.file("layer.tar", &two_layers()[0]);
+    run("umoci", ["init", "--layout", &layout]);
+    run("umoci", ["new", "--image", &format!("{layout}:1")]);
+    run("umoci", ["raw", "add-layer", "--image", &format!("{layout}:1"), &layer]);
+    assert_eq!(place.stave(&["load", &layout]), "Loaded image: umoci:1\n");
+    assert!(Path::new(&layout).join("index.json").exists());
+    place.check();
+}
