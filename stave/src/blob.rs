@@ -104,6 +104,22 @@ impl Blob {
         Ok(bytes)
     }
 
+    /// Writes `size` bytes from `at` on to `output`.
+    ///
+    /// # Errors
+    /// It ends before, or what pread(2) and write(2) say.
+    pub fn write_to(&self, at: u64, size: u64, output: &mut impl io::Write) -> io::Result<()> {
+        let piece = self.part(at, size).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut buffer = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(256 << 10)];
+        let mut at = 0;
+        while at < size {
+            let got = piece.read_at(at, &mut buffer)?;
+            output.write_all(&buffer[..got])?;
+            at += got as u64;
+        }
+        Ok(())
+    }
+
     /// A reader from the beginning to the end.
     #[must_use]
     pub fn reader(&self) -> Reader {

@@ -1,15 +1,84 @@
-//! A bundle in the making: the root and the volumes, in a draft. config.json comes from [`crate::config`].
+//! A bundle in the making: the root, the volumes and config.json, in a draft.
 
-use crate::config::Volume;
+use crate::archive;
+use crate::config::{self, Volume};
 use crate::draft::Draft;
 use crate::error::During;
 use crate::image::Image;
-use crate::tree::{Ino, ROOT};
-use crate::unpack::{Report, Unpack};
-use anyhow::{Context, Result};
+use crate::merged::Merged;
+use crate::stop::{Stop, is_echo};
+use crate::tree::{Ino, Node, ROOT};
+use crate::unpack::{self, Report, Unpack};
+use crate::user::User;
+use anyhow::{Context, Result, bail};
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{getegid, geteuid};
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
+
+/// Modes are those of the image, not of the umask; and each level of a deep tree holds a directory open.
+///
+/// # Errors
+/// What getrlimit(2) and setrlimit(2) say.
+pub fn prepare_process() -> Result<()> {
+    fs::umask(0);
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).during(|| "getrlimit".to_owned())?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).during(|| "setrlimit".to_owned())
+}
+
+/// Makes everything that is in a bundle of this image.
+///
+/// # Errors
+/// Anything that keeps the bundle from being whole.
+pub fn fill(
+    draft: &Draft,
+    image: &Image,
+    limits: &archive::Limits,
+    threads: usize,
+    stop: &Stop,
+) -> Result<Report> {
+    let merged = Merged::read(image, || draft.spool(), limits, threads, stop)?;
+    let user = user(image, &merged, limits.json)?;
+    let maker = (geteuid().as_raw(), getegid().as_raw());
+    let unpack = Unpack { tree: &merged.tree, layers: &merged.layers, maker, stop };
+    let mut bundle = Bundle::new(draft, &unpack, threads);
+    let report = make_root(&mut bundle, &merged, stop)?;
+    let volumes = bundle.make_volumes(image)?;
+    merged.check_unchanged()?;
+    let config = serde_json::to_vec_pretty(&config::runtime(&image.configuration, &user, &volumes))?;
+    draft.write(c"config.json", &config)?;
+    bundle.close()?;
+    Ok(report)
+}
+
+/// Makes the root while the layers that stand in the archive itself are hashed beside it.
+fn make_root(bundle: &mut Bundle<'_>, merged: &Merged, stop: &Stop) -> Result<Report> {
+    std::thread::scope(|scope| {
+        let threads = bundle.threads;
+        let checking = scope.spawn(move || merged.check(threads, stop));
+        let made = bundle.make_root().inspect_err(|_| stop.fail());
+        match checking.join().unwrap_or_else(|_| bail!("the checking thread is gone")) {
+            // If the bytes are wrong, that is the reason for whatever else went wrong.
+            Err(error) if !is_echo(&error) || made.is_ok() => Err(error),
+            _ => made,
+        }
+    })
+}
+
+/// The image's user, by the tree's own /etc/passwd and /etc/group.
+fn user(image: &Image, merged: &Merged, limit: u64) -> Result<User> {
+    let user =
+        image.configuration.config.as_ref().and_then(|config| config.user.as_deref()).unwrap_or_default();
+    let read = |path: &str| -> Result<String> {
+        let found = merged.tree.lookup(path.as_bytes()).map(|ino| &merged.tree.inode(ino).node);
+        let Some(Node::File { layer, size, extents }) = found else { return Ok(String::new()) };
+        let content = merged.layers.get(*layer).context("no such layer")?;
+        let bytes = unpack::content(content, *size, extents, limit).with_context(|| path.to_owned())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    User::resolve(user, &read("/etc/passwd")?, &read("/etc/group")?)
+}
 
 /// What fills a draft.
 pub struct Bundle<'a> {

@@ -132,7 +132,8 @@ fn check_free(target: &Path) -> Result<()> {
     Ok(())
 }
 
-fn suffix() -> Result<String> {
+/// Letters that nobody can guess, for a name that nobody has.
+pub(crate) fn suffix() -> Result<String> {
     let mut bytes = [0; 8];
     SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("getrandom failed"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

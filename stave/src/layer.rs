@@ -198,20 +198,20 @@ impl Layer {
         Ok(Copy { packed, digest, compression, tar, tar_size, diff_id, entries })
     }
 
-    /// Reads the layer, inflates it and checks both digests; gives the length of the tar.
+    /// The tar, inflated into `spool` if need be, and checked against both digests.
     ///
     /// # Errors
     /// As [`Layer::table`].
-    pub fn verify(
+    pub fn tar(
         &self,
         spool: impl FnOnce() -> Result<File>,
         limits: &Limits,
         inflated: &AtomicU64,
         stop: &Stop,
-    ) -> Result<u64> {
+    ) -> Result<Blob> {
         let table = self.table(spool, limits, inflated, stop)?;
         check(&table.content, &table.unchecked, stop)?;
-        Ok(table.content.size())
+        Ok(table.content)
     }
 
     /// The compression, which must be the one that the media type says.

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use support::images::{self, GZIP, Layout, PLAIN, ZSTD};
-use support::tar::{Tar, dir, file, symlink};
+use support::tar::{Tar, device, dir, file, hardlink, member, symlink};
 use support::{has_tools, names, run, stave};
 use tempfile::TempDir;
 
@@ -322,6 +322,164 @@ fn damage_is_found_and_repaired_by_the_next_load() {
         place.stave(&["load", &archive]);
         place.stave(&["verify", "test:1"]);
         place.check();
+    }
+}
+
+#[test]
+fn what_is_saved_is_loaded_as_the_same_image() {
+    for kinds in [[GZIP, ZSTD], [PLAIN, PLAIN]] {
+        let place = Place::new();
+        place.stave(&["load", &place.file("a.tar", &layout_of(kinds).tar())]);
+        place.stave(&["tag", "test:1", "ghcr.io/a/b"]);
+        let facts = place.json(&["inspect", "test:1"]);
+        for format in ["docker", "docker-legacy", "oci"] {
+            let archive = place.path(format).to_str().unwrap().to_owned();
+            place.stave(&["save", "--format", format, "-o", &archive, "test:1", "ghcr.io/a/b"]);
+            let piped = place.output(&["save", "--format", format, "test:1", "ghcr.io/a/b"]);
+            assert_eq!(piped.stdout, std::fs::read(&archive).unwrap());
+            let other = Place::new();
+            assert_eq!(
+                other.stave(&["load", &archive]),
+                "Loaded image: test:1\nLoaded image: ghcr.io/a/b:latest\n",
+                "{format}"
+            );
+            let again = other.json(&["inspect", "test:1"]);
+            assert_eq!(
+                (&again[0]["Id"], &again[0]["RootFS"]),
+                (&facts[0]["Id"], &facts[0]["RootFS"]),
+                "{format}"
+            );
+            if format == "oci" {
+                assert_eq!(again, facts);
+            }
+            other.check();
+        }
+        // Over a file that is there, and without a name.
+        place.stave(&["prune", "--cache"]);
+        let archive = place.path("docker").to_str().unwrap().to_owned();
+        let id = facts[0]["Id"].as_str().unwrap();
+        place.stave(&["save", "-o", &archive, id]);
+        let other = Place::new();
+        assert_eq!(other.stave(&["load", &archive]), format!("Loaded image ID: {id}\n"));
+        assert!(names(place.directory.path()).iter().all(|name| !name.starts_with('.')));
+    }
+}
+
+#[test]
+fn several_images_share_what_they_have_in_common() {
+    let place = Place::new();
+    let noise: Vec<u8> =
+        (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
+    let lower = Tar::new().add(file("big", noise)).end();
+    let upper = Tar::new().add(file("small", "s")).end();
+    let both = [lower.clone(), upper];
+    place.stave(&["load", &place.file("a.tar", &images::docker(&[("x:1", &both), ("x:2", &both[..1])]))]);
+    for format in ["docker", "docker-legacy", "oci"] {
+        let archive = place.path(format).to_str().unwrap().to_owned();
+        place.stave(&["save", "--format", format, "-o", &archive, "x"]);
+        assert!(std::fs::metadata(&archive).unwrap().len() < 400_000, "{format}");
+        let other = Place::new();
+        other.stave(&["load", "-q", &archive]);
+        assert_eq!(other.stave(&["images", "x"]).lines().count(), 3, "{format}");
+        other.stave(&["verify", "x:1", "x:2"]);
+        other.check();
+    }
+    let genuine = place.path("docker-legacy").to_str().unwrap().to_owned();
+    let listed = String::from_utf8(run("tar", ["-tf", &genuine])).unwrap();
+    for name in ["/VERSION", "/json", "/layer.tar"] {
+        assert_eq!(listed.lines().filter(|line| line.ends_with(name)).count(), 3, "{listed}");
+    }
+    assert!(listed.lines().any(|line| line == "repositories"));
+}
+
+#[test]
+fn saved_archives_are_read_by_skopeo() {
+    if !has_tools(&["skopeo"]) {
+        return;
+    }
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, PLAIN]).tar())]);
+    let id = place.json(&["inspect", "test:1"])[0]["Id"].as_str().unwrap().to_owned();
+    for (format, transport) in
+        [("docker", "docker-archive"), ("docker-legacy", "docker-archive"), ("oci", "oci-archive")]
+    {
+        let archive = place.path(format).to_str().unwrap().to_owned();
+        place.stave(&["save", "--format", format, "-o", &archive, "test:1"]);
+        let name = if format == "oci" { "docker.io/library/test:1" } else { "test:1" };
+        let copy = place.path(&format!("{format}.copy")).to_str().unwrap().to_owned();
+        let (from, to) = (format!("{transport}:{archive}:{name}"), format!("docker-archive:{copy}:test:1"));
+        run("skopeo", ["--insecure-policy", "copy", "-q", &from, &to]);
+        let other = Place::new();
+        other.stave(&["load", &copy]);
+        assert_eq!(other.json(&["inspect", "test:1"])[0]["Id"], json!(id), "{format}");
+    }
+}
+
+#[test]
+fn a_tar_is_imported_and_an_image_exported() {
+    if !support::is_root() {
+        return;
+    }
+    let place = Place::new();
+    let name = format!("long/{}", "n".repeat(150));
+    let lower = Tar::new()
+        .add(dir("./").mode(0o751).mtime(7))
+        .add(dir("long/"))
+        .add(file(&name, "x").pax("path", &name).pax("mtime", "-1.5"))
+        .add(file("suid", "s").mode(0o4755).owner(3_000_000, 4).pax("uid", "3000000"))
+        .add(file("sparse", [7; 512]).pax("GNU.sparse.map", "8192,512").pax("GNU.sparse.size", "16384"))
+        .add(file("marked", "m").pax("SCHILY.xattr.user.a", "b\n=c"))
+        .add(member("pipe", b'6'))
+        .add(device("null", b'3', 1, 3))
+        .add(hardlink("twin", "marked"))
+        .add(file("gone", ""));
+    let upper =
+        Tar::new().add(file(".wh.gone", "")).add(symlink("link", &name)).add(hardlink("third", "twin"));
+    place.stave(&["load", &place.file("a.tar", &images::docker_one(&[lower.end(), upper.end()]))]);
+    let flat = place.path("flat.tar").to_str().unwrap().to_owned();
+    place.stave(&["export", "-o", &flat, "test:1"]);
+    assert_eq!(place.output(&["export", "test:1"]).stdout, std::fs::read(&flat).unwrap());
+    // GNU tar understands it as stave does.
+    let theirs = place.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    run(
+        "tar",
+        ["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf", &flat, "-C", theirs.to_str().unwrap()],
+    );
+    place.stave(&["unpack", "test:1", place.path("ours").to_str().unwrap()]);
+    let ours = support::listing::list(&place.path("ours/rootfs"));
+    let differing = support::listing::differences(&ours, &support::listing::list(&theirs));
+    assert!(differing.is_empty() && ours.len() > 10, "{}", differing.join("\n"));
+    for bytes in [std::fs::read(&flat).unwrap(), images::gzip(&std::fs::read(&flat).unwrap())] {
+        let id = place.stave(&["import", &place.file("b.tar", &bytes), "flat:1", "-m", "by hand"]);
+        let facts = place.json(&["inspect", "flat:1"]);
+        assert_eq!(facts[0]["Id"], json!(id.trim()));
+        assert!(place.stave(&["history", "flat:1"]).contains("by hand"));
+        let bundle = TempDir::new_in(place.directory.path()).unwrap();
+        place.stave(&["unpack", "flat:1", bundle.path().to_str().unwrap()]);
+        let again = support::listing::list(&bundle.path().join("rootfs"));
+        assert_eq!(support::listing::differences(&ours, &again), Vec::<String>::new());
+    }
+    assert!(place.refused(&["import", &place.file("c.tar", b"no tar")]).contains("c.tar: "));
+    place.check();
+}
+
+#[test]
+fn an_image_of_the_store_is_unpacked_also_without_its_caches() {
+    for kinds in [[GZIP, ZSTD], [PLAIN, PLAIN]] {
+        let place = Place::new();
+        place.stave(&["load", &place.file("a.tar", &layout_of(kinds).tar())]);
+        for bundle in ["one", "two"] {
+            let bundle = place.path(bundle);
+            place.stave(&["unpack", "-q", "test:1", bundle.to_str().unwrap()]);
+            assert_eq!(names(&bundle), ["config.json", "rootfs"]);
+            assert_eq!(names(&bundle.join("rootfs")), ["d", "link"]);
+            assert_eq!(std::fs::read(bundle.join("rootfs/d/a")).unwrap(), b"upper");
+            place.stave(&["prune", "--cache"]);
+        }
+        let said = place.refused(&["unpack", "nothing:1", place.path("three").to_str().unwrap()]);
+        assert_eq!(said, "stave: no such image: nothing:1");
+        assert!(!place.path("three").exists());
     }
 }
 

@@ -4,6 +4,7 @@
 mod docker;
 mod legacy;
 mod oci;
+pub mod save;
 
 use crate::blob::Blob;
 use crate::error::{During, quote};
@@ -20,7 +21,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// An opened archive.
@@ -70,18 +70,13 @@ impl Archive {
     /// # Errors
     /// It cannot be read, or is no tar.
     pub fn open(path: &Path, spool: impl Fn() -> Result<File>, limits: &Limits, stop: &Stop) -> Result<Self> {
-        let file = if path.as_os_str() == "-" {
-            spool_input(spool()?, stop)?
-        } else {
+        if path.as_os_str() != "-" {
             let file = open_path(path)?;
-            let facts = file.metadata().during(|| "fstat".to_owned())?;
-            if facts.is_dir() {
+            if file.metadata().during(|| "fstat".to_owned())?.is_dir() {
                 return Ok(Self::Directory(file.into()));
             }
-            let stream = facts.file_type().is_fifo() || facts.file_type().is_char_device();
-            ensure!(!stream, "not a regular file; pass a stream as `-`");
-            Blob::whole(file).during(|| "fstat".to_owned())?
-        };
+        }
+        let file = input(path, &spool, stop)?;
         let file = match layer::detect(&file)? {
             Compression::Plain => file,
             packed => layer::inflate(&file, packed, spool()?, &limits.layer, stop)?,
@@ -178,6 +173,20 @@ fn choose<T>(mut found: Vec<(String, T)>, wanted: Option<&str>, all: &[String]) 
             bail!("several images would do; name one with --image: {}", list(names))
         }
     }
+}
+
+/// A file that the operator named; the standard input, `-`, goes through a spool.
+///
+/// # Errors
+/// It cannot be read, or is a stream.
+pub fn input(path: &Path, spool: impl Fn() -> Result<File>, stop: &Stop) -> Result<Blob> {
+    if path.as_os_str() == "-" {
+        return spool_input(spool()?, stop);
+    }
+    let file = open_path(path)?;
+    let regular = file.metadata().during(|| "fstat".to_owned())?.is_file();
+    ensure!(regular, "not a regular file; pass a stream as `-`");
+    Blob::whole(file).during(|| "fstat".to_owned())
 }
 
 fn open_path(path: &Path) -> Result<File> {

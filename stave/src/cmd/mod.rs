@@ -1,13 +1,16 @@
 //! One file for each command: what it takes, and what it does.
 
 mod df;
+mod export;
 mod fsck;
 mod history;
 mod images;
+mod import;
 mod inspect;
 mod load;
 mod prune;
 mod rmi;
+mod save;
 mod tag;
 mod unpack;
 mod verify;
@@ -24,8 +27,11 @@ pub struct Entry {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: [Entry; 11] = [
+pub const ALL: [Entry; 14] = [
     Entry { options: load::options, run: load::run },
+    Entry { options: save::options, run: save::run },
+    Entry { options: import::options, run: import::run },
+    Entry { options: export::options, run: export::run },
     Entry { options: images::options, run: images::run },
     Entry { options: history::options, run: history::run },
     Entry { options: inspect::options, run: inspect::run },

@@ -8,8 +8,10 @@ mod header;
 mod pax;
 mod sparse;
 mod walk;
+mod write;
 
 pub use walk::Walker;
+pub use write::Writer;
 
 /// One member of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,82 @@
+//! `stave import`: a tar of a file system to an image of one layer.
+
+use crate::archive;
+use crate::cli;
+use crate::image::Platform;
+use crate::layer::Layer;
+use crate::name::Name;
+use crate::print;
+use crate::stop::Stop;
+use crate::store::{Descriptor, Manifest, Named, media};
+use crate::time;
+use anyhow::{Context, Result};
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+
+/// The command's options.
+pub fn options() -> Command {
+    Command::new("import")
+        .about("Make an image of one layer from a tar of a file system")
+        .arg(
+            Arg::new("tar")
+                .value_name("FILE")
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The tar, plain, gzip or zstd; `-` is the standard input"),
+        )
+        .arg(Arg::new("name").value_name("NAME[:TAG]").help("How to call the image"))
+        .arg(
+            Arg::new("message")
+                .short('m')
+                .long("message")
+                .value_name("TEXT")
+                .help("What to say in its history"),
+        )
+        .arg(cli::platform().help("For which machine it is [default: this one]"))
+        .arg(cli::quiet("Do not print the identifier"))
+        .args(cli::limit_options())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The tar is refused. Then the store is as it was.
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let path = matches.get_one::<PathBuf>("tar").cloned().unwrap_or_default();
+    let names: Vec<Name> =
+        matches.get_one::<String>("name").map(|name| Name::parse(name)).transpose()?.into_iter().collect();
+    let (limits, stop) = (cli::limits(matches), Stop::default());
+    let store = cli::store(matches)?;
+    let title = if path.as_os_str() == "-" { Path::new("standard input") } else { &path };
+    let subject = || title.display().to_string();
+    let blob = archive::input(&path, || store.spool(), &stop).with_context(subject)?;
+    let _lock = store.share()?;
+    let layer = Layer { name: subject(), blob, digest: None, diff_id: None, compression: None };
+    let (layer, record) =
+        store.keep(&layer, &limits.layer, &AtomicU64::new(0), &stop).with_context(subject)?;
+    let platform = matches.get_one::<Platform>("platform").cloned().unwrap_or_else(Platform::host);
+    let created = time::format(time::now());
+    let from = if path.as_os_str() == "-" { "-".to_owned() } else { subject() };
+    let comment =
+        matches.get_one::<String>("message").cloned().unwrap_or_else(|| format!("Imported from {from}"));
+    let mut document = json!({
+        "created": created,
+        "architecture": platform.architecture,
+        "os": platform.os,
+        "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [record.diff_id] },
+        "history": [{ "created": created, "comment": comment }],
+    });
+    if let Some(variant) = platform.variant {
+        document["variant"] = variant.into();
+    }
+    let document = serde_json::to_vec(&document)?;
+    let id = store.put(&document)?;
+    let config = Descriptor::new(media::CONFIG, id.clone(), document.len() as u64);
+    let manifest = serde_json::to_vec(&Manifest::new(config, vec![layer]))?;
+    let manifest = Descriptor::new(media::MANIFEST, store.put(&manifest)?, manifest.len() as u64);
+    store.name(&[Named { manifest, id: id.clone(), names }])?;
+    if matches.get_flag("quiet") { Ok(()) } else { print::result(&format!("{id}\n")) }
+}

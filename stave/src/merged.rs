@@ -1,0 +1,99 @@
+//! An image read: the tree that its layers mean together, and where the bytes of its files stand.
+
+use crate::archive;
+use crate::blob::Blob;
+use crate::digest::Digest;
+use crate::image::Image;
+use crate::layer::{self, Layer, Table};
+use crate::stop::Stop;
+use crate::tree::Tree;
+use anyhow::{Context, Result};
+use std::cmp::Reverse;
+use std::fs::File;
+use std::sync::atomic::AtomicU64;
+
+/// All layers of an image, merged.
+#[derive(Debug)]
+pub struct Merged {
+    /// The root.
+    pub tree: Tree,
+    /// The layers' tars, by the numbers that the tree has for them.
+    pub layers: Vec<Blob>,
+    unchecked: Vec<Unchecked>,
+}
+
+/// What is still to be hashed.
+#[derive(Debug)]
+struct Unchecked {
+    content: Blob,
+    name: String,
+    digests: Vec<Digest>,
+}
+
+impl Merged {
+    /// Reads the layers' tables and merges them. Compressed layers are inflated into files of `spool` and checked; the
+    /// others remain to be checked, see [`Merged::check`].
+    ///
+    /// # Errors
+    /// A layer is refused; the sentence names it.
+    pub fn read(
+        image: &Image,
+        spool: impl Fn() -> Result<File> + Sync,
+        limits: &archive::Limits,
+        threads: usize,
+        stop: &Stop,
+    ) -> Result<Self> {
+        let tables = tables(image, spool, limits, threads, stop)?;
+        let mut merged = Self { tree: Tree::new(), layers: Vec::new(), unchecked: Vec::new() };
+        for (index, (layer, Table { content, entries, unchecked })) in
+            image.layers.iter().zip(tables).enumerate()
+        {
+            merged.tree.apply(index, entries).with_context(|| format!("layer {}", layer.name))?;
+            let name = layer.name.clone();
+            merged.unchecked.push(Unchecked { content: content.clone(), name, digests: unchecked });
+            merged.layers.push(content);
+        }
+        merged.unchecked.sort_by_key(|unchecked| Reverse(unchecked.content.size()));
+        Ok(merged)
+    }
+
+    /// Hashes what has not been checked yet.
+    ///
+    /// # Errors
+    /// A layer is not what the image says.
+    pub fn check(&self, threads: usize, stop: &Stop) -> Result<()> {
+        stop.spread(threads, &self.unchecked, |Unchecked { content, name, digests }| {
+            layer::check(content, digests, stop).with_context(|| format!("layer {name}"))
+        })?;
+        Ok(())
+    }
+
+    /// What was checked and what was used must have been the same bytes.
+    ///
+    /// # Errors
+    /// Somebody wrote to a file meanwhile.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.unchecked.iter().try_for_each(|Unchecked { content, name, .. }| {
+            content.unchanged().with_context(|| format!("layer {name}"))
+        })
+    }
+}
+
+/// Each layer's table, the largest layers first, for they take longest.
+fn tables(
+    image: &Image,
+    spool: impl Fn() -> Result<File> + Sync,
+    limits: &archive::Limits,
+    threads: usize,
+    stop: &Stop,
+) -> Result<Vec<Table>> {
+    let inflated = AtomicU64::new(0);
+    let mut order: Vec<(usize, &Layer)> = image.layers.iter().enumerate().collect();
+    order.sort_by_key(|(_, layer)| Reverse(layer.blob.size()));
+    let mut tables = stop.spread(threads, &order, |&(index, layer)| {
+        let table = layer.table(&spool, &limits.layer, &inflated, stop);
+        Ok((index, table.with_context(|| format!("layer {}", layer.name))?))
+    })?;
+    tables.sort_unstable_by_key(|&(index, _)| index);
+    Ok(tables.into_iter().map(|(_, table)| table).collect())
+}
