@@ -77,9 +77,9 @@ pub fn root_propagation(spec: &Spec, draft: &mut Draft) -> u64 {
     }
 }
 
-/// `mounts`: one step for each, in the order listed (config.md#mounts), after the sources were opened by the parent.
+/// `mounts`: a step or two for each, in the order listed (config.md#mounts).
 pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
-    let base = root_propagation(spec, draft);
+    let binds = Binds::of(spec, host, bundle, root_propagation(spec, draft));
     if !spec.linux.mount_label.is_empty() && !host.selinux {
         draft.problem("linux.mountLabel", "SELinux is not enabled on this host");
     }
@@ -90,9 +90,7 @@ pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
         if options.remount {
             plan_remount(origin, &options, target, draft);
         } else if options.bind.is_some() || &*mount.kind == "bind" {
-            if let Some(slot) = plan_tree(&origin, mount, &options, &target, spec, bundle, draft) {
-                plan_attach(origin, &options, base, slot, target, draft);
-            }
+            binds.plan(origin, mount, &options, target, draft);
         } else {
             if options.idmap.is_some() || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
                 draft.problem(format!("{origin}.options"), "only a bind mount can be id-mapped");
@@ -139,52 +137,95 @@ fn plan_remount(origin: String, options: &Options, target: Target, draft: &mut D
     draft.child(origin, Op::SetAttr { path: target.path, attr: options.attr, recursive: false });
 }
 
-/// The source of a bind mount, which the parent opens. Data options are for file systems; the spec's suite passes some on
-/// a bind, so they are ignored.
-fn plan_tree(
-    origin: &str,
-    mount: &Mount,
-    options: &Options,
-    target: &Target,
-    spec: &Spec,
-    bundle: &str,
-    draft: &mut Draft,
-) -> Option<Slot> {
-    let asked = options.superblock.iter().filter(|word| !matches!(**word, "async" | "nomand" | "nolazytime"));
-    for word in asked.chain(options.iversion.then_some(&"iversion")) {
-        // mount(2), MS_BIND: they are of the file system, which the host has mounted already.
-        draft.warn(format!("{origin}.options"), format!("{word:?} has no effect on a bind mount"));
-    }
-    let place = format!("{origin}.source");
-    if mount.source.is_empty() {
-        draft.problem(place, "missing: a bind mount needs the file or directory to bind");
-        return None;
-    }
-    if &*target.path.to_string_lossy() == "/proc" && !mount.source.starts_with("/proc") {
-        draft.problem(place, "only a procfs may be mounted at /proc (CVE-2019-19921)");
-        return None;
-    }
-    let idmap = idmap::plan(origin, mount, options, spec, draft);
-    let path = draft.c_string(place.clone(), &in_bundle(bundle, &mount.source));
-    let recursive = options.bind.unwrap_or(false);
-    Some(draft.open(place, Opening::Tree { path, recursive, idmap }))
+/// What the bind mounts of a container have in common.
+struct Binds<'a> {
+    spec: &'a Spec<'a>,
+    /// The bundle, where relative sources begin.
+    bundle: &'a str,
+    /// The root's propagation.
+    base: u64,
+    /// Whether the child copies the sources' trees itself, at its turn, so that mountinfo(5), which lists by age since Linux
+    /// 6.8, has the mounts in their order. It cannot where it has no way to them (a user namespace), or where they are to
+    /// stay peers of the host's mounts.
+    by_child: bool,
 }
 
-/// A bind mount.
-fn plan_attach(origin: String, options: &Options, base: u64, slot: Slot, target: Target, draft: &mut Draft) {
-    let (mut attr, mut all) = (options.attr, options.all);
-    // The tree was copied in the host's namespace, where it may be shared: without this, mounts made in the
-    // container would appear on the host.
-    all.propagation = if base == propagation::UNBINDABLE { propagation::PRIVATE } else { base };
-    match options.propagation {
-        Some((kind, true)) => all.propagation = kind,
-        Some((kind, false)) => attr.propagation = kind,
-        None => {}
+impl<'a> Binds<'a> {
+    fn of(spec: &'a Spec, host: &Host, bundle: &'a str, base: u64) -> Binds<'a> {
+        let new = spec.linux.namespaces.iter().any(|n| &*n.kind == "mount" && n.path.is_empty());
+        let by_child = new && !host.user_namespace && base != propagation::SHARED;
+        Binds { spec, bundle, base, by_child }
     }
-    if all.propagation == propagation::SHARED {
-        all.propagation = 0;
+
+    fn plan(&self, origin: String, mount: &Mount, options: &Options, target: Target, draft: &mut Draft) {
+        if let Some(slot) = self.plan_tree(&origin, mount, options, &target, draft) {
+            self.plan_attach(origin, options, slot, target, draft);
+        }
     }
-    draft.child(origin, Op::Attach { slot, attr, all, target });
+
+    /// The source; `Some(None)` if the child opens it. Data options are for file systems; the public suite passes some on a
+    /// bind, so they are ignored.
+    fn plan_tree(
+        &self,
+        origin: &str,
+        mount: &Mount,
+        options: &Options,
+        target: &Target,
+        draft: &mut Draft,
+    ) -> Option<Option<Slot>> {
+        let asked =
+            options.superblock.iter().filter(|word| !matches!(**word, "async" | "nomand" | "nolazytime"));
+        for word in asked.chain(options.iversion.then_some(&"iversion")) {
+            // mount(2), MS_BIND: they are of the file system, which the host has mounted already.
+            draft.warn(format!("{origin}.options"), format!("{word:?} has no effect on a bind mount"));
+        }
+        let place = format!("{origin}.source");
+        if mount.source.is_empty() {
+            draft.problem(place, "missing: a bind mount needs the file or directory to bind");
+            return None;
+        }
+        if &*target.path.to_string_lossy() == "/proc" && !mount.source.starts_with("/proc") {
+            draft.problem(place, "only a procfs may be mounted at /proc (CVE-2019-19921)");
+            return None;
+        }
+        let idmap = idmap::plan(origin, mount, options, self.spec, draft);
+        let path = draft.c_string(place.clone(), &in_bundle(self.bundle, &mount.source));
+        let recursive = options.bind.unwrap_or(false);
+        if self.by_child && idmap.is_none() {
+            draft.child(place, Op::Tree { path, recursive });
+            return Some(None);
+        }
+        Some(Some(draft.open(place, Opening::Tree { path, recursive, idmap })))
+    }
+
+    /// A bind mount.
+    fn plan_attach(
+        &self,
+        origin: String,
+        options: &Options,
+        slot: Option<Slot>,
+        target: Target,
+        draft: &mut Draft,
+    ) {
+        let (mut attr, mut all) = (options.attr, options.all);
+        all.propagation = match self.base {
+            propagation::UNBINDABLE => propagation::PRIVATE,
+            // A copy of what the child's namespace has is as that by itself.
+            _ if slot.is_none() => 0,
+            // The tree was copied in the host's namespace, where it may be shared: without this, mounts made in the
+            // container would appear on the host.
+            base => base,
+        };
+        match options.propagation {
+            Some((kind, true)) => all.propagation = kind,
+            Some((kind, false)) => attr.propagation = kind,
+            None => {}
+        }
+        if slot.is_some() && all.propagation == propagation::SHARED {
+            all.propagation = 0;
+        }
+        draft.child(origin, Op::Attach { slot, attr, all, target });
+    }
 }
 
 /// A new instance of a file system.

@@ -388,10 +388,17 @@ pub enum Op {
         /// What changes.
         params: Vec<Param>,
     },
+    /// (child) Copy a tree of the host, in this namespace, for the [`Op::Attach`] that comes next.
+    Tree {
+        /// A path of the host.
+        path: CString,
+        /// With all mounts below it.
+        recursive: bool,
+    },
     /// (child) Attach a tree of the host: a bind mount.
     Attach {
-        /// The tree.
-        slot: Slot,
+        /// The tree; that of the step before if there is none.
+        slot: Option<Slot>,
         /// Changes of the mount itself.
         attr: Attr,
         /// Changes of it and of all mounts below it.

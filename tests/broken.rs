@@ -79,7 +79,7 @@ fn a_missing_bind_source() {
     let text = refused(|c| {
         add_mount(c, json!({"destination": "/tmp", "source": "/nowhere/at/all", "options": ["bind"]}))
     });
-    starts(&text, "mounts[7].source: open the tree at /nowhere/at/all as slot");
+    starts(&text, "mounts[7].source: copy the tree at /nowhere/at/all: no such file or directory (ENOENT)");
     assert!(text.is_none_or(|text| text.ends_with(": no such file or directory (ENOENT)")));
 }
 

@@ -76,7 +76,7 @@ fn the_log_is_added_to_and_a_command_that_goes_well_writes_nothing() {
 fn features_is_json_alone_without_root_and_without_the_directory_of_states() {
     // CRI-O reads stdout and stderr together
     let program = std::env::temp_dir().join(format!("casque-contract-{}", std::process::id()));
-    fs::copy(CASQUE, &program).unwrap();
+    support::copy_program(CASQUE.as_ref(), &program);
     let mut command = Command::new(&program);
     command.args(["--root", "/does/not/exist", "features"]).env_clear();
     if fs::metadata("/proc/self").unwrap().uid() == 0 {

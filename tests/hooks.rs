@@ -95,7 +95,7 @@ fn each_hook_reads_the_state_with_its_status_and_pid() {
     bundle.start().ok();
     bundle.delete(&["--force"]).ok();
     for (kind, statuses) in [
-        ("prestart", ["creating", "created"]),
+        ("prestart", ["created", "created"]),
         ("createRuntime", ["creating", "creating"]),
         ("createContainer", ["creating", "creating"]),
         ("startContainer", ["created", "created"]),

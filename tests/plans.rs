@@ -239,6 +239,7 @@ fn side(op: &Op) -> Side {
         | Op::UseRoot(_)
         | Op::Mount { .. }
         | Op::Reconfigure { .. }
+        | Op::Tree { .. }
         | Op::Attach { .. }
         | Op::SetAttr { .. }
         | Op::Directory(_)
@@ -279,7 +280,7 @@ fn used(step: &Step) -> Vec<Slot> {
         | Op::EnterTime(slot)
         | Op::BindRoot { tree: slot, .. }
         | Op::UseRoot(slot)
-        | Op::Attach { slot, .. }
+        | Op::Attach { slot: Some(slot), .. }
         | Op::AwaitStart(slot)
         | Op::Write { at: At::Proc(slot), .. } => vec![*slot],
         Op::Clone(clone) => clone.pid.into_iter().chain(clone.user).collect(),

@@ -33,7 +33,7 @@ fn service(say: &str) -> Option<(Bundle, UnixDatagram)> {
     })?;
     // As the mount's place is made where it is missing.
     fs::create_dir_all(bundle.rootfs("run/notify")).unwrap();
-    fs::copy(std::env::current_exe().unwrap(), bundle.rootfs("program")).unwrap();
+    support::copy_program(&std::env::current_exe().unwrap(), &bundle.rootfs("program"));
     let manager = UnixDatagram::bind(bundle.beside("manager.sock")).unwrap();
     manager.set_nonblocking(true).unwrap();
     bundle.mark();

@@ -58,6 +58,7 @@ fn missing(draft: Draft) -> Vec<Problem> {
                 ) => path,
                 _ => continue,
             },
+            Op::Tree { path, .. } => path,
             Op::Hook(hook) => &hook.path,
             Op::Mount { fs, .. } => {
                 let name = fs.to_string_lossy();

@@ -125,5 +125,5 @@ fn plan_node(node: Node, host: &Host, draft: &mut Draft) {
     let slot = draft.open(origin.clone(), tree);
     let attr = Attr { set: attr::NOSUID | attr::NOEXEC, ..Attr::default() };
     let target = Target { path: c_path, real: false };
-    draft.child(origin, Op::Attach { slot, attr, all: Attr::default(), target });
+    draft.child(origin, Op::Attach { slot: Some(slot), attr, all: Attr::default(), target });
 }

@@ -347,7 +347,12 @@ impl Display for Op {
                 write!(f, "reconfigure the file system at {}", text(path))?;
                 parameters(f, params)
             }
-            Op::Attach { slot, attr, all, target } => bind(f, slot, *attr, *all, target),
+            Op::Tree { path, recursive } => {
+                write!(f, "copy the tree at {}", text(path))?;
+                f.write_str(if *recursive { " with all below it" } else { "" })
+            }
+            Op::Attach { slot: Some(slot), attr, all, target } => bind(f, slot, *attr, *all, target),
+            Op::Attach { slot: None, attr, all, target } => bind(f, &"it", *attr, *all, target),
             Op::SetAttr { path, attr, recursive } => {
                 write!(
                     f,
@@ -467,6 +472,7 @@ impl Op {
             Op::UseRoot(_) => "use-root",
             Op::Mount { .. } => "mount",
             Op::Reconfigure { .. } => "reconfigure",
+            Op::Tree { .. } => "tree",
             Op::Attach { .. } => "attach",
             Op::SetAttr { .. } => "set-attr",
             Op::Directory(_) => "directory",
@@ -510,7 +516,7 @@ impl Display for Line<'_> {
                 Some(opening) => write!(f, "open {opening} as {number}"),
                 None => write!(f, "{}", step.op),
             },
-            Op::Attach { slot: number, attr, all, target } => match slot(number) {
+            Op::Attach { slot: Some(number), attr, all, target } => match slot(number) {
                 Some(opening) => bind(f, opening, *attr, *all, target),
                 None => write!(f, "{}", step.op),
             },

@@ -10,7 +10,8 @@ use super::ready::{Ready, hook_files};
 use crate::mounts::{attach, console, cover::Covers, node, root, target};
 use crate::plan::{At, Meet, Namespace, Op, Setting, Slot};
 use crate::sys::cred::{self, CapSets};
-use crate::sys::fs::{self, Resolve};
+use crate::sys::fs::{self, Left, Resolve, leave};
+use crate::sys::mount;
 use crate::sys::tty::Size;
 use crate::sys::{Errno, Result, alloc, net, process, sched};
 use std::ffi::CStr;
@@ -25,6 +26,8 @@ struct Child<'a> {
     covers: Covers,
     /// The number of the descriptor that [`Op::Filter`] has made for an agent, or 0.
     listener: i32,
+    /// What [`Op::Tree`] has copied.
+    tree: Option<Left>,
     /// Set by [`Op::FindExec`].
     program: Option<&'a CStr>,
     /// Where errors go if not to the link: the link under another number, then the fifo.
@@ -44,6 +47,7 @@ pub fn run(ready: &Ready) -> ! {
         root: None,
         covers: Covers::default(),
         listener: 0,
+        tree: None,
         program: None,
         report: None,
         kept: None,
@@ -88,8 +92,15 @@ impl<'a> Child<'a> {
                 attach::mount(self.root()?, fs, source, params, *attr, target, *copy_up)?;
             }
             Op::Reconfigure { path, params } => attach::reconfigure(self.root()?, path, params)?,
-            Op::Attach { slot, attr, all, target } => {
+            Op::Tree { path, recursive } => {
+                self.tree = Some(leave(mount::clone_tree(fs::cwd(), path, *recursive)?));
+            }
+            Op::Attach { slot: Some(slot), attr, all, target } => {
                 attach::attach(self.root()?, self.slot(*slot)?, *attr, *all, target)?;
+            }
+            Op::Attach { slot: None, attr, all, target } => {
+                let tree = self.tree.take().ok_or(Errno::EBADF)?;
+                attach::attach(self.root()?, &tree, *attr, *all, target)?;
             }
             Op::SetAttr { path, attr, recursive } => attach::set_attr(self.root()?, path, *attr, *recursive)?,
             Op::Directory(path) => target::make_directory(self.root()?, path).map(drop)?,

@@ -196,7 +196,6 @@ fn plan_hook_state(spec: &Spec, draft: &mut Draft) {
                 draft.open(origin, Opening::HookStream { path, stream });
             }
         }
-        draft.parent("hooks", Op::HookState { status: "creating", inside: false });
     }
 }
 
@@ -240,7 +239,7 @@ fn plan_notify(request: &Request, own_mounts: bool, draft: &mut Draft) {
     let set = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let (attr, all) = (Attr { set, ..Attr::default() }, Attr::default());
     let target = Target { path: notify::PLACE.into(), real: false };
-    draft.child(notify::VARIABLE, Op::Attach { slot, attr, all, target });
+    draft.child(notify::VARIABLE, Op::Attach { slot: Some(slot), attr, all, target });
 }
 
 /// The working directory is made if the root has none, as runc does and engines rely on.
@@ -262,8 +261,13 @@ fn plan_runtime_hooks(spec: &Spec, wanted: &Wanted, draft: &mut Draft) {
     }
     draft.meet(Meet::Hooks);
     netdev::plan(spec, wanted, draft);
-    hooks::plan("prestart", &hooks.prestart, Draft::parent, draft);
-    hooks::plan("createRuntime", &hooks.create_runtime, Draft::parent, draft);
+    // What prestart hooks were made for, the call of `start`, came after the creation.
+    let calls =
+        [("prestart", &hooks.prestart, "created"), ("createRuntime", &hooks.create_runtime, "creating")];
+    for (name, list, status) in calls.into_iter().filter(|(_, list, _)| !list.is_empty()) {
+        draft.parent("hooks", Op::HookState { status, inside: false });
+        hooks::plan(name, list, Draft::parent, draft);
+    }
     if !hooks.create_container.is_empty() {
         draft.parent("hooks", Op::HookState { status: "creating", inside: true });
     }

@@ -2,7 +2,7 @@
 //!
 //! Runs on both sides of the clone; must not allocate.
 
-use super::{Result, check};
+use super::{Errno, Result, check};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -62,10 +62,19 @@ pub fn open_in(dir: impl AsFd, path: &CStr, flags: i32, mode: u32, resolve: Reso
             Resolve::Strict => libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV,
         };
     let dir = dir.as_fd().as_raw_fd();
-    // SAFETY: `path` ends with a NUL, `how` lives over the call, and its exact size is passed.
-    let fd =
-        unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw const how, size_of_val(&how)) };
-    check(fd).map(own)
+    let mut tries = 256;
+    loop {
+        // SAFETY: `path` ends with a NUL, `how` lives over the call, and its exact size is passed.
+        let fd = unsafe {
+            libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw const how, size_of_val(&how))
+        };
+        match check(fd) {
+            // On any rename or mount of the machine at the same time, the kernel cannot tell whether a ".." left the root
+            // (openat2(2), ERRORS). Nobody can make them that fast for long.
+            Err(Errno::EAGAIN) if tries > 0 => tries -= 1,
+            other => return other.map(own),
+        }
+    }
 }
 
 /// Opens a path that the operator named (never one from inside a root), as open(2) does. `O_CLOEXEC` is added.

@@ -464,7 +464,9 @@ fn without_root_owners_and_devices_are_left_out_with_a_notice() {
     let archive = place.file("image.tar", &images::docker_one(&[layer.end()]));
     std::fs::set_permissions(place.directory.path(), PermissionsExt::from_mode(0o777)).unwrap();
     let binary = place.directory.path().join("stave");
-    std::fs::copy(env!("CARGO_BIN_EXE_stave"), &binary).unwrap();
+    // Not by this process: what another test forks meanwhile would hold the file open for writing (execve(2), ETXTBSY).
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_stave")).arg(&binary).status().unwrap();
+    assert!(copied.success());
     let mut command = Command::new("setpriv");
     command.args(["--reuid=4321", "--regid=4321", "--clear-groups"]).arg(&binary);
     let output = command.arg("unpack").arg(&archive).arg(place.bundle()).output().unwrap();

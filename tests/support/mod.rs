@@ -194,6 +194,12 @@ pub fn shell(config: &mut Value, script: &str) {
     config["process"]["args"] = json!(["sh", "-c", script]);
 }
 
+/// Copies a program that will be executed. By a process of its own: what another test thread forks meanwhile would hold
+/// our descriptor of the new file, open for writing, for which execve(2) gives ETXTBSY.
+pub fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+}
+
 impl Bundle {
     /// A bundle with busybox in its root, and `casque spec`'s configuration without the terminal, edited. `None`
     /// where containers cannot be made; then the reason was told.
@@ -215,7 +221,7 @@ impl Bundle {
         for name in ["bin", "dev", "proc", "sys", "tmp", "etc"] {
             fs::create_dir_all(rootfs.join(name)).unwrap();
         }
-        fs::copy("/bin/busybox", rootfs.join("bin/busybox")).unwrap();
+        copy_program(Path::new("/bin/busybox"), &rootfs.join("bin/busybox"));
         for applet in APPLETS {
             std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
         }
