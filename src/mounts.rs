@@ -87,6 +87,10 @@ pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
         let origin = format!("mounts[{index}]");
         let Some(target) = plan_target(&origin, mount, draft) else { continue };
         let options = Options::parse(&mount.options);
+        for word in &options.foreign {
+            draft
+                .problem(format!("{origin}.options"), format!("{word:?} is crun's, and not known to casque"));
+        }
         if options.remount {
             plan_remount(origin, &options, target, draft);
         } else if options.bind.is_some() || &*mount.kind == "bind" {

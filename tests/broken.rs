@@ -349,6 +349,12 @@ fn every_other_mistake_names_its_place_too() {
         ("mounts[7].type: only a procfs may be mounted at /proc", |c| {
             add_mount(c, json!({"destination": "/proc", "type": "tmpfs"}));
         }),
+        ("mounts[7].options: \"src-nofollow\" is crun's, and not known to casque", |c| {
+            add_mount(
+                c,
+                json!({"destination": "/tmp", "source": "/etc", "options": ["bind", "src-nofollow"]}),
+            );
+        }),
         ("mounts[7].options: \"tmpcopyup\" is for a tmpfs, not for ramfs", |c| {
             add_mount(c, json!({"destination": "/tmp", "type": "ramfs", "options": ["tmpcopyup"]}));
         }),

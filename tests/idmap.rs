@@ -119,6 +119,16 @@ fn without_mappings_of_its_own_the_mount_has_those_of_the_containers_user_namesp
 }
 
 #[test]
+fn crun_s_way_to_write_mappings_into_the_options_has_the_same_effect() {
+    let Some((bundle, _disk)) = prepared("stat -c %u:%g /data/file", |config, place| {
+        bind(config, place, &["bind", "idmap=uids=0-1000-10;gids=0-2000-10"], None);
+    }) else {
+        return;
+    };
+    assert_eq!(bundle.output(), "1005:2006\n");
+}
+
+#[test]
 fn the_mappings_of_a_user_namespace_that_is_joined_are_used_too() {
     let Some(owner) = Bundle::new(user_namespace) else { return };
     owner.create().ok();

@@ -23,6 +23,10 @@ pub struct Options<'a> {
     pub data: Vec<&'a str>,
     /// `idmap` (false) or `ridmap` (true)
     pub idmap: Option<bool>,
+    /// crun's `idmap=uids=...;gids=...`: what stands behind the first `=`.
+    pub mapping: Option<&'a str>,
+    /// Words of crun's that ask for another mount than the usual one, and are not known here.
+    pub foreign: Vec<&'a str>,
     /// `tmpcopyup`
     pub copy_up: bool,
     /// `iversion`
@@ -142,16 +146,29 @@ impl<'a> Options<'a> {
             Some(Word::CopyUp) => self.copy_up = true,
             Some(Word::Iversion(count)) => self.iversion = count,
             Some(change) => self.attr.apply(&change),
-            None => match word.strip_prefix('r').and_then(flag) {
-                Some(change) => self.all.apply(&change),
-                None => self.data.push(word),
-            },
+            None => self.add_other(word),
+        }
+    }
+
+    /// Recursive words, crun's own ones, and what is for the file system.
+    fn add_other(&mut self, word: &'a str) {
+        if let Some((name @ ("idmap" | "ridmap"), mapping)) = word.split_once('=') {
+            self.idmap = Some(name == "ridmap");
+            self.mapping = Some(mapping);
+            return;
+        }
+        match word.strip_prefix('r') {
+            // crun's: a file system has no more than one such flag, so that there is nothing to recurse into.
+            Some(word @ ("sync" | "async" | "dirsync" | "mand" | "nomand")) => self.superblock.push(word),
+            Some(rest) if let Some(change) = flag(rest) => self.all.apply(&change),
+            _ if matches!(word, "copy-symlink" | "src-nofollow" | "dest-nofollow") => self.foreign.push(word),
+            _ => self.data.push(word),
         }
     }
 }
 
 /// All words that have a meaning here and are not for a file system, sorted: `mountOptions` of features.md.
-pub const KNOWN: [&str; 62] = [
+pub const KNOWN: [&str; 67] = [
     "async",
     "atime",
     "bind",
@@ -177,18 +194,22 @@ pub const KNOWN: [&str; 62] = [
     "nosuid",
     "nosymfollow",
     "private",
+    "rasync",
     "ratime",
     "rbind",
     "rdev",
     "rdiratime",
+    "rdirsync",
     "relatime",
     "remount",
     "rexec",
     "ridmap",
+    "rmand",
     "rnoatime",
     "rnodev",
     "rnodiratime",
     "rnoexec",
+    "rnomand",
     "rnorelatime",
     "rnostrictatime",
     "rnosuid",
@@ -203,6 +224,7 @@ pub const KNOWN: [&str; 62] = [
     "rstrictatime",
     "rsuid",
     "rsymfollow",
+    "rsync",
     "runbindable",
     "rw",
     "shared",
@@ -248,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn words_of_crun_are_known_or_refused_and_are_no_data() {
+        let words =
+            ["rsync".into(), "rnomand".into(), "ridmap=uids=0-1-2;gids=0-1-2".into(), "src-nofollow".into()];
+        let options = parse(&words);
+        assert_eq!(options.superblock, ["sync", "nomand"]);
+        assert_eq!((options.idmap, options.mapping), (Some(true), Some("uids=0-1-2;gids=0-1-2")));
+        assert_eq!((options.foreign, options.data), (vec!["src-nofollow"], vec![]));
+    }
+
+    #[test]
     fn words_for_engines_are_no_data() {
         assert_eq!(parse(&["z".into(), "Z".into()]), Options::default());
     }
@@ -268,7 +300,10 @@ mod tests {
             symfollow sync tmpcopyup unbindable idmap ridmap";
         let recursive = "rro rrw rsuid rnosuid rdev rnodev rexec rnoexec ratime rnoatime rdiratime rnodiratime \
             rrelatime rnorelatime rstrictatime rnostrictatime rsymfollow rnosymfollow";
-        let mut words: Vec<_> = must.split_whitespace().chain(recursive.split_whitespace()).collect();
+        // crun's, which the spec does not have.
+        let more = "rsync rasync rdirsync rmand rnomand";
+        let mut words: Vec<_> =
+            [must, recursive, more].iter().flat_map(|list| list.split_whitespace()).collect();
         words.sort_unstable();
         assert_eq!(words, KNOWN);
         for word in KNOWN {
