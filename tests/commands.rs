@@ -307,6 +307,8 @@ fn events_prints_statistics_once_in_the_shape_of_go_runc() {
     let data = &event["data"];
     assert!(data["cpu"]["usage"]["total"].as_u64().unwrap() > 0);
     assert_eq!(data["pids"]["current"], 1);
+    // Without linux.intelRdt there is nothing to tell of it.
+    assert_eq!(data["intel_rdt"], json!({}));
     assert!(data["memory"]["usage"]["limit"].is_u64());
     assert!(data["blkio"].is_object() && data["hugetlb"].is_object());
     assert_eq!(data["network_interfaces"][0]["Name"], "lo");

@@ -3,18 +3,24 @@
 //! One JSON object a line, in the shape of runc, which containerd/go-runc reads (events.go). The kernel wakes this
 //! command up; it never looks again by itself but for the statistics.
 
+mod intel_rdt;
+
 use super::{Globals, id, own_cgroup, print};
 use crate::cgroupv2::stats::Stats;
 use crate::cgroupv2::{Cgroup, OomKills};
 use crate::error::At;
 use crate::process::end::status;
+use crate::process::rdt;
+use crate::process::start::saved_spec;
 use crate::state::{Dir, Status};
 use crate::sys::{Errno, process};
 use anyhow::{Context, Result, bail};
 use clap::ArgMatches;
+use intel_rdt::IntelRdt;
 use procfs::process::Process;
 use serde::Serialize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -29,6 +35,7 @@ struct Event<'a> {
 struct Data {
     #[serde(flatten)]
     stats: Stats,
+    intel_rdt: IntelRdt,
     network_interfaces: Vec<Interface>,
 }
 
@@ -53,6 +60,8 @@ struct Watched<'a> {
     pid: i32,
     pidfd: OwnedFd,
     cgroup: Cgroup,
+    /// The root of resctrl, the container's group, and the one that counts for it.
+    rdt: Option<[PathBuf; 3]>,
 }
 
 /// Runs the command; without `--stats` it ends when the container does.
@@ -81,7 +90,9 @@ impl Watched<'_> {
         let Some(state) = state.filter(|_| alive) else { bail!("container not running") };
         let pidfd = state.pidfd()?.context("container not running")?;
         let (_, cgroup) = own_cgroup(container.as_ref())?;
-        Ok(Watched { id, pid: state.pid, pidfd, cgroup })
+        let config = dir.config()?;
+        let rdt = rdt::places(id, &saved_spec(&config)?);
+        Ok(Watched { id, pid: state.pid, pidfd, cgroup, rdt })
     }
 
     fn tell(&self, kind: &'static str, data: Option<Data>) -> Result<()> {
@@ -91,7 +102,9 @@ impl Watched<'_> {
     }
 
     fn tell_stats(&self, stats: Stats) -> Result<()> {
-        self.tell("stats", Some(Data { stats, network_interfaces: interfaces(self.pid) }))
+        let rdt = self.rdt.as_ref().map(|[root, group, counted]| intel_rdt::read(root, group, counted));
+        let intel_rdt = rdt.unwrap_or_default();
+        self.tell("stats", Some(Data { stats, intel_rdt, network_interfaces: interfaces(self.pid) }))
     }
 
     /// Sleeps until a process was killed for want of memory, the container ends, or it is time for statistics.

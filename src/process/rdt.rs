@@ -7,8 +7,10 @@ use crate::plan::{Draft, Group, Op};
 use crate::spec::{IntelRdt, Spec};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// Names of resctrl's own in its root.
 const RESERVED: [&str; 3] = ["info", "mon_groups", "mon_data"];
@@ -79,6 +81,17 @@ pub fn directories(id: &str, spec: &Spec, mount: &CStr) -> Vec<String> {
     let group = format!("{}/{}", mount.to_string_lossy(), name(rdt, id));
     let monitor = rdt.enable_monitoring.then(|| format!("{group}/mon_groups/{id}"));
     monitor.into_iter().chain(rdt.clos_id.is_empty().then_some(group)).collect()
+}
+
+/// Where `events` looks: the root of resctrl, the container's group, and the group that counts for it, which is its own
+/// one with `enableMonitoring`. None without `linux.intelRdt`.
+#[must_use]
+pub fn places(id: &str, spec: &Spec) -> Option<[PathBuf; 3]> {
+    let rdt = spec.linux.intel_rdt.as_ref()?;
+    let root = PathBuf::from(OsString::from_vec(crate::host::resctrl()?.into_bytes()));
+    let group = root.join(name(rdt, id));
+    let counted = if rdt.enable_monitoring { group.join("mon_groups").join(id) } else { group.clone() };
+    Some([root, group, counted])
 }
 
 /// Removes what [`directories`] has told, as far as it is there.
