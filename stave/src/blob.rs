@@ -5,6 +5,7 @@
 
 use crate::error::During;
 use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -24,9 +25,11 @@ struct Opened {
     stamp: Stamp,
 }
 
-/// What changes when somebody writes to a file; only the kernel sets the change time.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+/// Which file it is, and what changes when somebody writes to it; only the kernel sets the change time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
@@ -36,6 +39,8 @@ impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
         let facts = file.metadata()?;
         Ok(Self {
+            device: facts.dev(),
+            inode: facts.ino(),
             size: facts.size(),
             modified: (facts.mtime(), facts.mtime_nsec()),
             changed: (facts.ctime(), facts.ctime_nsec()),
@@ -66,6 +71,18 @@ impl Blob {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Where it begins in its file.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// How its file looked when it was opened.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.file.stamp.clone()
     }
 
     /// Whether the file behind it is still the one that was opened: nobody wrote to it since.

@@ -317,6 +317,22 @@ pub fn check(content: &Blob, digests: &[Digest], stop: &Stop) -> Result<()> {
     Ok(())
 }
 
+/// The digest of all of `content`.
+///
+/// # Errors
+/// It cannot be read.
+pub fn digest_of(content: &Blob, stop: &Stop) -> Result<Digest> {
+    let (mut reader, mut buffer) = (content.reader(), vec![0; PIECE]);
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    loop {
+        stop.check()?;
+        match reader.read(&mut buffer).during(|| "read".to_owned())? {
+            0 => return Ok(hasher.finish()),
+            got => hasher.update(&buffer[..got]),
+        }
+    }
+}
+
 /// What inflating may still produce.
 struct Budget<'a> {
     inflated: &'a AtomicU64,

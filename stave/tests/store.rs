@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use support::images::{self, GZIP, Layout, PLAIN, ZSTD};
@@ -480,6 +481,128 @@ fn an_image_of_the_store_is_unpacked_also_without_its_caches() {
         let said = place.refused(&["unpack", "nothing:1", place.path("three").to_str().unwrap()]);
         assert_eq!(said, "stave: no such image: nothing:1");
         assert!(!place.path("three").exists());
+    }
+}
+
+#[test]
+fn a_bundle_is_made_and_taken_away_again() {
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, PLAIN]).tar())]);
+    let path = place.path("bundle");
+    let bundle = path.to_str().unwrap();
+    place.stave(&["bundle", "test:1", bundle]);
+    assert_eq!(names(&path), ["config.json", "rootfs", "stave.json"]);
+    assert_eq!(std::fs::read(path.join("rootfs/d/a")).unwrap(), b"upper");
+    std::fs::write(path.join("rootfs/new"), "by the container").unwrap();
+    place.stave(&["unbundle", bundle]);
+    assert!(!path.exists());
+    assert!(names(place.directory.path()).iter().all(|name| !name.starts_with('.')));
+    // What somebody else has made stays.
+    place.stave(&["unpack", "test:1", bundle]);
+    assert!(place.refused(&["unbundle", bundle]).contains("`stave bundle` has not made it"));
+    assert_eq!(names(&path), ["config.json", "rootfs"]);
+    std::fs::remove_dir_all(&path).unwrap();
+    assert!(
+        place.refused(&["unbundle", bundle]).ends_with("bundle: open: no such file or directory (ENOENT)")
+    );
+}
+
+#[test]
+fn a_bundle_with_a_mount_in_it_is_not_removed() {
+    if !support::is_root() || !has_tools(&["unshare", "mount"]) {
+        return;
+    }
+    let place = Place::new();
+    place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, PLAIN]).tar())]);
+    let path = place.path("b");
+    place.stave(&["bundle", "test:1", path.to_str().unwrap()]);
+    let script = format!(
+        "mount -t tmpfs none {0}/rootfs/d && ! {1} unbundle {0} && test -L {0}/rootfs/link",
+        path.display(),
+        env!("CARGO_BIN_EXE_stave")
+    );
+    run("unshare", ["-m", "--propagation", "private", "sh", "-c", &script]);
+    assert!(path.join("rootfs/d/a").exists());
+}
+
+#[test]
+fn without_root_a_store_and_bundles_work_as_well() {
+    if !support::is_root() || !has_tools(&["setpriv"]) {
+        return;
+    }
+    let place = Place::new();
+    let layer = Tar::new().add(dir("closed/").mode(0o000)).add(file("closed/f", "x").mode(0o400)).end();
+    let archive = place.file("a.tar", &images::docker_one(&[layer]));
+    std::fs::set_permissions(place.directory.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let binary = place.path("stave");
+    std::fs::copy(env!("CARGO_BIN_EXE_stave"), &binary).unwrap();
+    let bundle = place.path("bundle");
+    for arguments in [
+        &["load", "-q", &archive][..],
+        &["bundle", "-q", "test:1", bundle.to_str().unwrap()],
+        &["unbundle", "-q", bundle.to_str().unwrap()],
+    ] {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=4321", "--regid=4321", "--clear-groups"]).arg(&binary).args(arguments);
+        command.env("XDG_DATA_HOME", place.path("data"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(!bundle.exists() && place.path("data/stave/index.json").exists());
+}
+
+#[test]
+fn an_archive_is_loaded_in_place_and_checked_when_it_is_used() {
+    for bytes in [
+        images::docker_one(&two_layers()),
+        images::legacy(&two_layers(), true),
+        layout_of([PLAIN, PLAIN]).tar(),
+    ] {
+        let place = Place::new();
+        let archive = place.file("a.tar", &bytes);
+        assert_eq!(place.stave(&["load", "--in-place", &archive]), "Loaded image: test:1\n");
+        // The manifest and the configuration; no layer.
+        assert_eq!(place.blobs().len(), 2);
+        assert_eq!(place.json(&["inspect", "test:1"])[0]["Layers"][0]["Archive"], json!(archive));
+        place.check();
+        place.stave(&["verify", "test:1"]);
+        let bundle = place.path("bundle");
+        place.stave(&["unpack", "-q", "test:1", bundle.to_str().unwrap()]);
+        assert_eq!(std::fs::read(bundle.join("rootfs/d/a")).unwrap(), b"upper");
+        let saved = place.path("saved").to_str().unwrap().to_owned();
+        place.stave(&["save", "-o", &saved, "test:1"]);
+        // Changed, even to the same bytes: it is not used any more, but can be loaded anew.
+        place.file("a.tar", &bytes);
+        let said = place.refused(&["unpack", "test:1", place.path("two").to_str().unwrap()]);
+        assert!(said.contains("a.tar: it was changed since it was loaded in place"), "{said}");
+        assert_eq!(place.output(&["fsck"]).status.code(), Some(1));
+        place.stave(&["load", "--in-place", &archive]);
+        place.check();
+        // A load that copies makes it independent of the archive.
+        place.stave(&["load", &archive]);
+        place.file("a.tar", b"");
+        place.stave(&["verify", "test:1"]);
+        place.stave(&["rmi", "test:1"]);
+        assert!(place.blobs().is_empty() && names(&place.store().join("stave/external")).is_empty());
+    }
+}
+
+#[test]
+fn a_wrong_layer_in_place_is_found_before_a_bundle_appears() {
+    let place = Place::new();
+    let mut bytes = images::docker_one(&two_layers());
+    let at = bytes.windows(5).position(|bytes| bytes == b"lower").unwrap();
+    bytes[at] = b'L';
+    place.stave(&["load", "--in-place", &place.file("a.tar", &bytes)]);
+    let said = place.refused(&["unpack", "test:1", place.path("bundle").to_str().unwrap()]);
+    assert!(said.contains("is not what the image names") && !place.path("bundle").exists(), "{said}");
+    assert!(place.refused(&["verify", "test:1"]).contains("is not what the image names"));
+    // Nor does it spoil another image that has the right one.
+    place.stave(&["load", &place.file("b.tar", &images::docker(&[("good:1", &two_layers())]))]);
+    place.stave(&["verify", "good:1"]);
+    for bytes in [layout_of([GZIP, PLAIN]).tar(), images::gzip(&images::docker_one(&two_layers()))] {
+        let said = place.refused(&["load", "--in-place", &place.file("c.tar", &bytes)]);
+        assert!(said.contains("compressed"), "{said}");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::cli;
 use crate::name::Name;
 use crate::print;
-use crate::store::Stored;
+use crate::store::{Store, Stored};
 use anyhow::Result;
 use clap::{ArgMatches, Command};
 use serde_json::{Map, Value, json};
@@ -19,11 +19,11 @@ pub fn options() -> Command {
 /// There is no such image, or the store cannot be read.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
-    let images = cli::strings(matches, "image").into_iter().map(|image| facts(&store.find(image)?));
+    let images = cli::strings(matches, "image").into_iter().map(|image| facts(&store, &store.find(image)?));
     print::json(&images.collect::<Result<Vec<_>>>()?)
 }
 
-fn facts(image: &Stored) -> Result<Value> {
+fn facts(store: &Store, image: &Stored) -> Result<Value> {
     let document: Map<String, Value> = serde_json::from_slice(&image.document)?;
     let of = |key: &str| document.get(key).cloned();
     let text = |key: &str| of(key).unwrap_or_else(|| "".into());
@@ -44,7 +44,7 @@ fn facts(image: &Stored) -> Result<Value> {
         "Size": image.size(),
         "RootFS": { "Type": "layers", "Layers": image.diff_ids() },
         "Descriptor": manifest,
-        "Layers": layers(image),
+        "Layers": layers(store, image)?,
     });
     for (ours, theirs) in [("Variant", "variant"), ("OsVersion", "os.version")] {
         if let Some(value) = of(theirs) {
@@ -55,20 +55,21 @@ fn facts(image: &Stored) -> Result<Value> {
 }
 
 /// What Docker has no word for: how each layer is stored.
-fn layers(image: &Stored) -> Vec<Value> {
-    let layers = image.manifest.layers.iter().zip(&image.records);
-    layers
-        .map(|(layer, record)| {
-            let mut facts =
-                json!({ "MediaType": layer.media_type, "Digest": layer.digest, "BlobSize": layer.size });
-            if let Some(record) = record {
-                facts["TarSize"] = record.tar.into();
-                facts["Size"] = record.size.into();
-                facts["Entries"] = record.entries.into();
-            }
-            facts
-        })
-        .collect()
+fn layers(store: &Store, image: &Stored) -> Result<Vec<Value>> {
+    let mut layers = Vec::new();
+    for (layer, record) in image.manifest.layers.iter().zip(&image.records) {
+        let mut facts =
+            json!({ "MediaType": layer.media_type, "Digest": layer.digest, "BlobSize": layer.size });
+        if let Some(record) = record {
+            facts["TarSize"] = record.tar.into();
+            facts["Size"] = record.size.into();
+            facts["Entries"] = record.entries.into();
+        } else if let Some(external) = store.external(&layer.digest)? {
+            facts["Archive"] = json!(external.path);
+        }
+        layers.push(facts);
+    }
+    Ok(layers)
 }
 
 fn repo_digests(image: &Stored) -> Vec<String> {

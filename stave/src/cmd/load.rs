@@ -1,6 +1,7 @@
 //! `stave load`: the images of an archive into the store. Everything is checked on the way; the names come last.
 
 use crate::archive::{Archive, Limits};
+use crate::blob::Blob;
 use crate::cli;
 use crate::digest::Digest;
 use crate::image::{Image, Platform, Wanted};
@@ -8,11 +9,12 @@ use crate::layer::Layer;
 use crate::name::Name;
 use crate::print;
 use crate::stop::Stop;
-use crate::store::{Descriptor, Manifest, Named, Record, Store, media};
+use crate::store::{Descriptor, Manifest, Named, Store, media};
 use anyhow::{Context, Result, ensure};
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
@@ -35,6 +37,12 @@ pub fn options() -> Command {
                 .value_parser(path())
                 .conflicts_with("archive")
                 .help("The archive, as `docker load` takes it"),
+        )
+        .arg(
+            Arg::new("in-place")
+                .long("in-place")
+                .action(ArgAction::SetTrue)
+                .help("Leave the layers in the archive, which must stay as it is, and check them when they are used"),
         )
         .arg(Arg::new("tag").long("tag").value_name("NAME").help("Call the image so; there must be only one in the archive"))
         .arg(cli::platform())
@@ -59,6 +67,9 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let archive = Archive::open(&path, || store.spool(), &limits, &stop).with_context(subject)?;
     let wanted = Wanted { name: None, platform: matches.get_one::<Platform>("platform").cloned() };
     let images = archive.images(&wanted, &limits).with_context(subject)?;
+    if matches.get_flag("in-place") {
+        check_in_place(&archive, &path).with_context(subject)?;
+    }
     let tag = matches.get_one::<String>("tag").map(|tag| Name::parse(tag)).transpose()?;
     ensure!(tag.is_none() || images.len() == 1, "--tag: there are {} images in the archive", images.len());
     let _lock = store.share()?;
@@ -75,7 +86,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             None => names(&image, &path),
         };
         let names = names.with_context(|| format!("image {title}"));
-        let named = names.and_then(|names| keep(&store, image, names, &limits, &stop));
+        let in_place = matches.get_flag("in-place").then_some(path.as_path());
+        let named = names.and_then(|names| keep(&store, image, names, in_place, &limits, &stop));
         loaded.push(named.with_context(subject)?);
     }
     store.name(&loaded)?;
@@ -119,7 +131,14 @@ fn names(image: &Image, path: &Path) -> Result<Vec<Name>> {
 }
 
 /// Puts all that belongs to the image into the store.
-fn keep(store: &Store, image: Image, names: Vec<Name>, limits: &Limits, stop: &Stop) -> Result<Named> {
+fn keep(
+    store: &Store,
+    image: Image,
+    names: Vec<Name>,
+    in_place: Option<&Path>,
+    limits: &Limits,
+    stop: &Stop,
+) -> Result<Named> {
     // Without a manifest in the archive, the one that the store has of the same image will do.
     if image.manifest.is_none()
         && image.verifiable
@@ -127,7 +146,10 @@ fn keep(store: &Store, image: Image, names: Vec<Name>, limits: &Limits, stop: &S
     {
         return Ok(Named { manifest, id, names });
     }
-    let layers = keep_layers(store, &image.layers, limits, stop)?;
+    let layers = match in_place {
+        Some(path) => refer_layers(store, &image.layers, path, stop)?,
+        None => keep_layers(store, &image.layers, limits, stop)?,
+    };
     let document = if image.verifiable { image.document } else { modern(&image, &layers)? };
     let id = store.put(&document)?;
     let (media_type, manifest) = match image.manifest {
@@ -154,13 +176,37 @@ fn same_image(store: &Store, image: &Image) -> Result<Option<(Descriptor, Digest
     Ok(stored.entries.first().map(|entry| (entry.named(None), id)))
 }
 
-/// The layers, the largest first, for they take longest.
+/// Only a tar that holds the layers itself can be looked into later.
+fn check_in_place(archive: &Archive, path: &Path) -> Result<()> {
+    let same = match archive {
+        Archive::Tar { file, .. } if path.as_os_str() != "-" => {
+            let opened = File::open(path).and_then(Blob::whole).context("open")?;
+            file.stamp() == opened.stamp()
+        }
+        _ => false,
+    };
+    ensure!(same, "only an archive that is a tar file, and not compressed, can be loaded in place");
+    Ok(())
+}
+
+fn refer_layers(
+    store: &Store,
+    layers: &[Layer],
+    path: &Path,
+    stop: &Stop,
+) -> Result<Vec<(Descriptor, Digest)>> {
+    stop.spread(cli::threads(), layers, |layer| {
+        store.keep_in_place(layer, path, stop).with_context(|| format!("layer {}", layer.name))
+    })
+}
+
+/// The layers, the largest first, for they take longest. With each its diffID.
 fn keep_layers(
     store: &Store,
     layers: &[Layer],
     limits: &Limits,
     stop: &Stop,
-) -> Result<Vec<(Descriptor, Record)>> {
+) -> Result<Vec<(Descriptor, Digest)>> {
     let inflated = AtomicU64::new(0);
     let mut order: Vec<(usize, &Layer)> = layers.iter().enumerate().collect();
     order.sort_by_key(|(_, layer)| Reverse(layer.blob.size()));
@@ -171,16 +217,16 @@ fn keep_layers(
         Ok((index, kept))
     })?;
     kept.sort_unstable_by_key(|&(index, _)| index);
-    Ok(kept.into_iter().map(|(_, kept)| kept).collect())
+    Ok(kept.into_iter().map(|(_, (descriptor, record))| (descriptor, record.diff_id)).collect())
 }
 
 /// A configuration of today from the `json` of Docker's first layout: without what named the layers, with their digests.
-fn modern(image: &Image, layers: &[(Descriptor, Record)]) -> Result<Vec<u8>> {
+fn modern(image: &Image, layers: &[(Descriptor, Digest)]) -> Result<Vec<u8>> {
     let mut json: serde_json::Map<String, Value> = serde_json::from_slice(&image.document)?;
     for key in ["id", "parent", "parent_id", "layer_id", "throwaway", "Size", "checksum"] {
         json.remove(key);
     }
-    let diff_ids: Vec<&Digest> = layers.iter().map(|(_, record)| &record.diff_id).collect();
+    let diff_ids: Vec<&Digest> = layers.iter().map(|(_, diff_id)| diff_id).collect();
     json.insert("rootfs".to_owned(), json!({ "type": "layers", "diff_ids": diff_ids }));
     json.insert("history".to_owned(), json!(image.configuration.history));
     json.entry("os").or_insert_with(|| "linux".into());

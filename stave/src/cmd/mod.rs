@@ -1,5 +1,6 @@
 //! One file for each command: what it takes, and what it does.
 
+mod bundle;
 mod df;
 mod export;
 mod fsck;
@@ -12,6 +13,7 @@ mod prune;
 mod rmi;
 mod save;
 mod tag;
+mod unbundle;
 mod unpack;
 mod verify;
 
@@ -27,7 +29,7 @@ pub struct Entry {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: [Entry; 14] = [
+pub const ALL: [Entry; 16] = [
     Entry { options: load::options, run: load::run },
     Entry { options: save::options, run: save::run },
     Entry { options: import::options, run: import::run },
@@ -37,6 +39,8 @@ pub const ALL: [Entry; 14] = [
     Entry { options: inspect::options, run: inspect::run },
     Entry { options: tag::options, run: tag::run },
     Entry { options: rmi::options, run: rmi::run },
+    Entry { options: bundle::options, run: bundle::run },
+    Entry { options: unbundle::options, run: unbundle::run },
     Entry { options: unpack::options, run: unpack::run },
     Entry { options: verify::options, run: verify::run },
     Entry { options: df::options, run: df::run },

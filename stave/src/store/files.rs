@@ -21,8 +21,8 @@ pub struct Store {
     path: PathBuf,
 }
 
-const DIRECTORIES: [&str; 6] =
-    ["blobs", "blobs/sha256", "blobs/sha512", "stave", "stave/layers", "stave/tar"];
+const DIRECTORIES: [&str; 7] =
+    ["blobs", "blobs/sha256", "blobs/sha512", "stave", "stave/layers", "stave/tar", "stave/external"];
 
 impl Store {
     /// Opens the store at `path`, and makes it where there is none: only its owner may look into it.
@@ -144,12 +144,15 @@ impl Store {
         }
     }
 
-    /// A blob, or `None` where it is not there.
+    /// A blob, or `None` where it is not there. One that was left in an archive has not been checked.
     ///
     /// # Errors
-    /// What open(2) says.
+    /// What open(2) says; the archive with the blob was changed.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
-        self.open_file(&digest.blob_path())
+        match self.open_file(&digest.blob_path())? {
+            Some(blob) => Ok(Some(blob)),
+            None => self.external(digest)?.map(|external| external.open()).transpose(),
+        }
     }
 
     /// Removes a file; one that is gone already is no error.

@@ -4,11 +4,12 @@ use super::index::JSON_LIMIT;
 use super::{Descriptor, Manifest, Store, media};
 use crate::blob::Blob;
 use crate::digest::Digest;
-use crate::layer::{Compression, Layer, Limits};
+use crate::layer::{Compression, Layer, Limits, detect, digest_of};
 use crate::stop::Stop;
 use crate::tar::Kind;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
 /// What the store knows of a layer that it has read and checked.
@@ -74,10 +75,30 @@ impl Store {
         Ok((descriptor, record))
     }
 
+    /// As [`Store::keep`], but the layer stays in its archive at `path`, unread and unchecked. Without a digest in the
+    /// archive (Docker's first layout) it is read for one.
+    ///
+    /// # Errors
+    /// It is compressed, for then it could not be used as it stands.
+    pub fn keep_in_place(&self, layer: &Layer, path: &Path, stop: &Stop) -> Result<(Descriptor, Digest)> {
+        ensure!(detect(&layer.blob)? == Compression::Plain, "it is compressed, so it cannot stay in place");
+        let digest = match layer.digest.as_ref().or(layer.diff_id.as_ref()) {
+            Some(digest) => digest.clone(),
+            None => digest_of(&layer.blob, stop)?,
+        };
+        let diff_id = layer.diff_id.clone().unwrap_or_else(|| digest.clone());
+        if self.open_file(&digest.blob_path())?.is_none() {
+            self.refer(&digest, path, &layer.blob)?;
+        }
+        Ok((Descriptor::new(media::LAYER, digest, layer.blob.size()), diff_id))
+    }
+
     /// The layer, if it is there already.
     fn kept(&self, layer: &Layer) -> Result<Option<(Descriptor, Record)>> {
         let Some(digest) = layer.digest.as_ref().or(layer.diff_id.as_ref()) else { return Ok(None) };
-        let (Some(record), Some(blob)) = (self.record(digest)?, self.blob(digest)?) else { return Ok(None) };
+        // One that was left in an archive has no record, and is copied now.
+        let Some(record) = self.record(digest)? else { return Ok(None) };
+        let Some(blob) = self.blob(digest)? else { return Ok(None) };
         if blob.size() != layer.blob.size() {
             return Ok(None);
         }

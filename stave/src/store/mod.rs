@@ -7,9 +7,11 @@
 //! blobs/sha256/<hex>       manifests, configurations, layers as they came
 //! stave/layers/<digest>    of each layer what its tar is: the record that it was read and checked
 //! stave/tar/<diffID>       the tar of a compressed layer; a cache
+//! stave/external/<digest>  where a layer stands that was left in its archive
 //! ```
 
 mod catalogue;
+mod external;
 mod files;
 mod index;
 mod layers;
@@ -17,6 +19,7 @@ mod lock;
 mod sweep;
 
 pub use catalogue::{Named, Stored};
+pub use external::External;
 pub use files::Store;
 pub use index::{Descriptor, Index, Manifest};
 pub use layers::Record;

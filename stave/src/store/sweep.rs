@@ -1,5 +1,6 @@
 //! What the store holds and what of it is used: the removal of the rest, and the check of everything.
 
+use super::external::external_name;
 use super::layers::{record_name, tar_name};
 use super::{Descriptor, Manifest, Record, Store};
 use crate::digest::Digest;
@@ -44,6 +45,7 @@ impl Store {
         let mut used = BTreeSet::new();
         let mut todo: Vec<Descriptor> = self.index()?.manifests;
         while let Some(descriptor) = todo.pop() {
+            used.insert(external_name(&descriptor.digest));
             if used.insert(descriptor.digest.blob_path()) && is_document(&descriptor) {
                 todo.extend(self.children(&descriptor)?);
             }
@@ -80,7 +82,7 @@ impl Store {
     /// Every file that is named by what is in it.
     fn files(&self) -> Result<Vec<(String, u64)>> {
         let mut files = Vec::new();
-        for directory in ["blobs/sha256", "blobs/sha512", "stave/layers", "stave/tar"] {
+        for directory in ["blobs/sha256", "blobs/sha512", "stave/layers", "stave/tar", "stave/external"] {
             let listed = self.list(directory)?.into_iter();
             files.extend(listed.map(|(name, size)| (format!("{directory}/{name}"), size)));
         }
@@ -165,6 +167,9 @@ impl Store {
         let (directory, file) = name.rsplit_once('/').context("no such file")?;
         if directory == "stave/layers" {
             return self.check_record(&Digest::parse(file)?);
+        }
+        if directory == "stave/external" {
+            return self.external(&Digest::parse(file)?)?.context("it is gone")?.open().map(drop);
         }
         let digest = match directory.strip_prefix("blobs/") {
             Some(algorithm) => Digest::parse(&format!("{algorithm}:{file}"))?,
