@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod cli;
 pub mod cmd;
 pub mod config;
+pub mod diff;
 pub mod digest;
 pub mod draft;
 pub mod error;

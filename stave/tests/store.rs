@@ -607,6 +607,31 @@ fn a_wrong_layer_in_place_is_found_before_a_bundle_appears() {
 }
 
 #[test]
+fn two_images_are_compared_by_what_they_mean() {
+    let place = Place::new();
+    let lower = Tar::new()
+        .add(dir("d/").mtime(5))
+        .add(file("d/a", "lower"))
+        .add(file("d/same", "same"))
+        .add(dir("gone/"))
+        .add(file("gone/x", "x"))
+        .add(symlink("l", "d"));
+    let upper = Tar::new()
+        .add(file("d/a", "upper"))
+        .add(file("d/same", "same"))
+        .add(file(".wh.gone", ""))
+        .add(dir("new/"))
+        .add(file("new/f", ""))
+        .add(symlink("l", "new"))
+        .add(file("s", "x").mode(0o4755));
+    let layers = [lower.end(), upper.end()];
+    place.stave(&["load", &place.file("a.tar", &images::docker(&[("a", &layers[..1]), ("b", &layers)]))]);
+    assert_eq!(place.stave(&["diff", "a", "b"]), "C /d/a\nD /gone\nC /l\nA /new\nA /new/f\nA /s\n");
+    assert_eq!(place.stave(&["diff", "b", "b"]), "");
+    assert_eq!(place.json(&["diff", "--json", "b", "a"])[3], json!({ "Kind": "C", "Path": "/l" }));
+}
+
+#[test]
 fn a_directory_that_is_something_else_is_left_alone() {
     let place = Place::new();
     std::fs::create_dir(place.store()).unwrap();

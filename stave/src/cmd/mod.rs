@@ -2,6 +2,7 @@
 
 mod bundle;
 mod df;
+mod diff;
 mod export;
 mod fsck;
 mod history;
@@ -29,7 +30,7 @@ pub struct Entry {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: [Entry; 16] = [
+pub const ALL: [Entry; 17] = [
     Entry { options: load::options, run: load::run },
     Entry { options: save::options, run: save::run },
     Entry { options: import::options, run: import::run },
@@ -42,6 +43,7 @@ pub const ALL: [Entry; 16] = [
     Entry { options: bundle::options, run: bundle::run },
     Entry { options: unbundle::options, run: unbundle::run },
     Entry { options: unpack::options, run: unpack::run },
+    Entry { options: diff::options, run: diff::run },
     Entry { options: verify::options, run: verify::run },
     Entry { options: df::options, run: df::run },
     Entry { options: prune::options, run: prune::run },
