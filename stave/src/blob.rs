@@ -8,8 +8,24 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
+
+impl Stamp {
+    /// Bytes of the file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl AsFd for Blob {
+    /// The whole file that it stands in.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.file.as_fd()
+    }
+}
 
 /// A range of an open regular file.
 #[derive(Clone, Debug)]

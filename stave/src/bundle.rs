@@ -52,6 +52,25 @@ pub fn fill(
     Ok(report)
 }
 
+/// Makes the volumes alone, for a root that stands elsewhere.
+///
+/// # Errors
+/// As [`Bundle::make_volumes`].
+pub fn make_volumes(
+    draft: &Draft,
+    image: &Image,
+    merged: &Merged,
+    threads: usize,
+    stop: &Stop,
+) -> Result<Vec<Volume>> {
+    let maker = (geteuid().as_raw(), getegid().as_raw());
+    let unpack = Unpack { tree: &merged.tree, layers: &merged.layers, maker, stop };
+    let mut bundle = Bundle::new(draft, &unpack, threads);
+    let volumes = bundle.make_volumes(image)?;
+    bundle.close()?;
+    Ok(volumes)
+}
+
 /// Makes the root while the layers that stand in the archive itself are hashed beside it.
 fn make_root(bundle: &mut Bundle<'_>, merged: &Merged, stop: &Stop) -> Result<Report> {
     std::thread::scope(|scope| {

@@ -94,6 +94,24 @@ impl Draft {
         written.during(|| format!("write {}", name.to_string_lossy()))
     }
 
+    /// Removes what was made in it so far.
+    ///
+    /// # Errors
+    /// What readdir(3) and unlink(2) say.
+    pub fn clear(&self) -> Result<()> {
+        for entry in self.path.read_dir().during(|| "read the directory".to_owned())? {
+            let entry = entry.during(|| "read the directory".to_owned())?;
+            let directory = entry.file_type().during(|| "stat".to_owned())?.is_dir();
+            let removed = if directory {
+                std::fs::remove_dir_all(entry.path())
+            } else {
+                std::fs::remove_file(entry.path())
+            };
+            removed.during(|| format!("remove {}", entry.path().display()))?;
+        }
+        Ok(())
+    }
+
     /// Gives the directory its name.
     ///
     /// # Errors

@@ -198,6 +198,12 @@ impl Layer {
         Ok(Copy { packed, digest, compression, tar, tar_size, diff_id, entries })
     }
 
+    /// Whether it is a tar of which nothing is left to check: one of the store's.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.digest.is_none() && self.diff_id.is_none()
+    }
+
     /// The tar, inflated into `spool` if need be, and checked against both digests.
     ///
     /// # Errors

@@ -490,7 +490,7 @@ fn a_bundle_is_made_and_taken_away_again() {
     place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, PLAIN]).tar())]);
     let path = place.path("bundle");
     let bundle = path.to_str().unwrap();
-    place.stave(&["bundle", "test:1", bundle]);
+    place.stave(&["bundle", "--rootfs", "copy", "test:1", bundle]);
     assert_eq!(names(&path), ["config.json", "rootfs", "stave.json"]);
     assert_eq!(std::fs::read(path.join("rootfs/d/a")).unwrap(), b"upper");
     std::fs::write(path.join("rootfs/new"), "by the container").unwrap();
@@ -515,7 +515,7 @@ fn a_bundle_with_a_mount_in_it_is_not_removed() {
     let place = Place::new();
     place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, PLAIN]).tar())]);
     let path = place.path("b");
-    place.stave(&["bundle", "test:1", path.to_str().unwrap()]);
+    place.stave(&["bundle", "--rootfs", "copy", "test:1", path.to_str().unwrap()]);
     let script = format!(
         "mount -t tmpfs none {0}/rootfs/d && ! {1} unbundle {0} && test -L {0}/rootfs/link",
         path.display(),

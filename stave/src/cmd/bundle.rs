@@ -1,11 +1,20 @@
-//! `stave bundle IMAGE BUNDLE`: as `unpack`, and marked so that `unbundle` takes it away again.
+//! `stave bundle IMAGE BUNDLE`: a bundle whose root is mounted where that works, and copied where not. `unbundle` takes it
+//! away again.
 
-use super::unpack;
+use super::{unbundle, unpack};
+use crate::bundle;
 use crate::cli;
 use crate::digest::Digest;
+use crate::draft::Draft;
+use crate::image::Image;
+use crate::mounted::{self, Asked, Root};
+use crate::print::note;
+use crate::stop::Stop;
+use crate::unpack::Report;
 use anyhow::Result;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// The file in a bundle that says who made it.
@@ -16,11 +25,25 @@ pub fn options() -> Command {
     Command::new("bundle")
         .about("Make an OCI bundle of an image: config.json and rootfs")
         .after_help(
-            "IMAGE is a path if there is such a file or directory, otherwise an image of the store. The root is a plain copy. \
-             `stave unbundle` removes the bundle.",
+            "IMAGE is a path if there is such a file or directory, otherwise an image of the store. A mounted root is an \
+             EROFS index over the tars of the layers, with an overlay for what is written; it needs root, Linux 6.15, and a \
+             store and a bundle on a disk's file system. `stave unbundle` removes the bundle.",
         )
         .args(unpack::arguments())
+        .arg(
+            Arg::new("rootfs")
+                .long("rootfs")
+                .value_parser(["auto", "mount", "copy"])
+                .default_value("auto")
+                .help("Whether the root is mounted or copied; auto tries to mount it"),
+        )
         .arg(cli::quiet("Print errors only"))
+}
+
+/// How the root was made.
+enum Way {
+    Mounted(Root),
+    Copied(Report),
 }
 
 /// Runs the command.
@@ -29,12 +52,52 @@ pub fn options() -> Command {
 /// Anything that keeps the bundle from being whole. Then there is none.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let started = Instant::now();
-    let made = unpack::make(matches, |draft, image| {
-        let mark = json!({ "image": image.name, "id": Digest::of(&image.document), "rootfs": "copy" });
-        draft.write(MARK, &serde_json::to_vec_pretty(&mark)?)
+    let (image, way) = unpack::make(matches, |draft, image, stored, stop| {
+        let way = fill(draft, image, stored, matches, stop)?;
+        let word = if matches!(way, Way::Mounted(_)) { "mount" } else { "copy" };
+        let mark = json!({ "image": image.name, "id": Digest::of(&image.document), "rootfs": word });
+        draft.write(MARK, &serde_json::to_vec_pretty(&mark)?)?;
+        Ok(way)
     })?;
-    if !matches.get_flag("quiet") {
-        made.tell("copied", started);
+    let quiet = matches.get_flag("quiet");
+    match way {
+        Way::Copied(report) if !quiet => unpack::tell("copied", &image, &report, started),
+        Way::Copied(_) => {}
+        Way::Mounted(root) => {
+            let target = matches.get_one::<PathBuf>("bundle").cloned().unwrap_or_default();
+            if let Err(error) = root.attach() {
+                unbundle::remove(&target)?;
+                return Err(error);
+            }
+            if !quiet {
+                let (layers, milliseconds) = (image.layers.len(), started.elapsed().as_secs_f64() * 1000.0);
+                note(&format!("mounted {}: {layers} layers in {milliseconds:.1} ms", image.name));
+            }
+        }
     }
     Ok(())
+}
+
+fn fill(draft: &Draft, image: &Image, stored: bool, matches: &ArgMatches, stop: &Stop) -> Result<Way> {
+    let (limits, threads, quiet) = (cli::limits(matches), cli::threads(), matches.get_flag("quiet"));
+    let how = cli::string(matches, "rootfs");
+    if how != "copy" {
+        let store = if stored { Some(cli::store(matches)?) } else { None };
+        // What was loaded in place is trusted as long as the archive is the same file.
+        let asked = Asked { image, store: store.as_ref(), check: !stored, limits: &limits, threads, stop };
+        match mounted::fill(draft, &asked) {
+            Ok(root) => {
+                if stored && !image.layers.iter().all(|layer| layer.is_checked()) && !quiet {
+                    note("loaded in place: the layers are not checked; `stave verify` does it");
+                }
+                return Ok(Way::Mounted(root));
+            }
+            Err(error) if how == "mount" => return Err(error),
+            Err(error) if !quiet => note(&format!("not mounted, but copied: {error:#}")),
+            Err(_) => {}
+        }
+        stop.check()?;
+        draft.clear()?;
+    }
+    bundle::fill(draft, image, &limits, threads, stop).map(Way::Copied)
 }

@@ -32,11 +32,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let sum = |nameless: bool| {
         blobs.values().filter(|(_, only)| !nameless || *only).map(|(size, _)| size).sum::<u64>()
     };
-    let (tars, garbage) = (store.tars()?, store.garbage()?);
-    let cached: u64 = tars.iter().map(|(_, size)| size).sum();
+    let (caches, garbage) = (store.caches()?, store.garbage()?);
+    let cached: u64 = caches.iter().map(|(_, size)| size).sum();
     let rows = [
         ("Images", images.len(), sum(false), sum(true), "prune"),
-        ("Inflated layers", tars.len(), cached, cached, "prune --cache"),
+        ("Caches", caches.len(), cached, cached, "prune --cache"),
         ("Unused blobs", garbage.files.len(), garbage.size(), garbage.size(), "prune"),
     ];
     if matches.get_flag("json") {

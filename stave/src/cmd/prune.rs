@@ -11,9 +11,12 @@ use serde_json::json;
 pub fn options() -> Command {
     Command::new("prune")
         .about("Remove images without a name and what nothing refers to")
-        .arg(Arg::new("cache").long("cache").action(ArgAction::SetTrue).help(
-            "Also the inflated tars of compressed layers; they are inflated anew where they are needed",
-        ))
+        .arg(
+            Arg::new("cache")
+                .long("cache")
+                .action(ArgAction::SetTrue)
+                .help("Also what can be made again: the tars of compressed layers, and indexes for mounts"),
+        )
         .arg(cli::quiet("Do not print what was removed"))
         .arg(cli::json())
 }
@@ -43,7 +46,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     })?;
     let Garbage { mut files } = store.sweep()?;
     if matches.get_flag("cache") {
-        files.extend(store.drop_tars()?.files);
+        files.extend(store.drop_caches()?.files);
     }
     let freed = Garbage { files }.size();
     let deleted: Vec<String> = nameless.iter().map(|image| image.id.to_string()).collect();

@@ -8,10 +8,11 @@ use crate::print::note;
 use anyhow::{Context, Result, bail, ensure};
 use casque::sys::Errno;
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY};
+use casque::sys::mount;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use nix::unistd::geteuid;
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -42,13 +43,13 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     let name = path.file_name().context("does not end with the name of a directory")?;
     let parent_path = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent = CString::new(parent_path.as_os_str().as_bytes())?;
     let parent = fs::open_at(fs::cwd(), &parent, O_PATH | O_DIRECTORY, 0)
         .during(|| "open the directory".to_owned())?;
-    let whole = std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&parent)));
+    let whole = std::fs::read_link(format!("/proc/self/fd/{}", parent.as_raw_fd()));
     let whole = whole.during(|| "readlink".to_owned())?.join(name);
     let old = CString::new(name.as_bytes())?;
     let bundle =
@@ -57,9 +58,16 @@ fn remove(path: &Path) -> Result<()> {
         ensure!(errno == Errno::ENOENT, "stat: {errno}");
         bail!("`stave bundle` has not made it: there is no {} in it", MARK.to_string_lossy());
     }
-    // What is mounted in it is somebody else's, and removing it would go through the mount.
-    if let Some(mounted) = mount_below(&whole)? {
-        bail!("{} is mounted", mounted.display());
+    // What else is mounted in it is somebody else's, and removing the bundle would go through the mount.
+    let root = whole.join("rootfs");
+    let mounted = mounts_below(&whole)?;
+    if let Some(other) = mounted.iter().find(|point| **point != root) {
+        bail!("{} is mounted", other.display());
+    }
+    // By the descriptor, for the path may lead elsewhere by now.
+    let place = CString::new(format!("/proc/self/fd/{}/rootfs", bundle.as_raw_fd()))?;
+    for _ in &mounted {
+        mount::detach(&place).during(|| "umount rootfs".to_owned())?;
     }
     // Half of a bundle is never seen under its name.
     let hidden = [b".".as_slice(), name.as_bytes(), b".", draft::suffix()?.as_bytes()].concat();
@@ -71,13 +79,13 @@ fn remove(path: &Path) -> Result<()> {
     std::fs::remove_dir_all(parent_path.join(OsStr::from_bytes(&hidden))).during(|| "remove".to_owned())
 }
 
-/// The first mount point that is `path` or lies below it (proc_pid_mountinfo(5)).
-fn mount_below(path: &Path) -> Result<Option<PathBuf>> {
+/// The mount points at `path` and below it (proc_pid_mountinfo(5)).
+fn mounts_below(path: &Path) -> Result<Vec<PathBuf>> {
     let table = std::fs::read("/proc/self/mountinfo").during(|| "read /proc/self/mountinfo".to_owned())?;
     let points =
         table.split(|&byte| byte == b'\n').filter_map(|line| line.split(|&byte| byte == b' ').nth(4));
-    let mut points = points.map(|point| PathBuf::from(OsStr::from_bytes(&unescape(point))));
-    Ok(points.find(|point| point.starts_with(path)))
+    let points = points.map(|point| PathBuf::from(OsStr::from_bytes(&unescape(point))));
+    Ok(points.filter(|point| point.starts_with(path)).collect())
 }
 
 /// Blanks and the like stand as a backslash and three octal digits.
@@ -137,7 +145,7 @@ mod tests {
     fn mount_points_are_unescaped() {
         assert_eq!(unescape(br"/a\040b\134"), b"/a b\\");
         assert_eq!(unescape(br"/a\"), b"/a\\");
-        assert_eq!(mount_below(Path::new("/proc")).unwrap(), Some(PathBuf::from("/proc")));
-        assert_eq!(mount_below(Path::new("/proc/none")).unwrap(), None);
+        assert!(mounts_below(Path::new("/proc")).unwrap().contains(&PathBuf::from("/proc")));
+        assert_eq!(mounts_below(Path::new("/proc/none")).unwrap(), Vec::<PathBuf>::new());
     }
 }

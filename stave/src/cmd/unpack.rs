@@ -1,6 +1,6 @@
 //! `stave unpack IMAGE BUNDLE`: an image, of the store or of an archive, to a bundle that a runtime can run.
 
-use crate::archive::{self, Archive};
+use crate::archive::Archive;
 use crate::bundle;
 use crate::cli;
 use crate::draft::Draft;
@@ -52,9 +52,11 @@ pub(super) fn arguments() -> Vec<Arg> {
 /// Anything that keeps the bundle from being whole. Then there is none.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let started = Instant::now();
-    let made = make(matches, |_, _| Ok(()))?;
+    let (image, report) = make(matches, |draft, image, _, stop| {
+        bundle::fill(draft, image, &cli::limits(matches), cli::threads(), stop)
+    })?;
     if !matches.get_flag("quiet") {
-        made.tell("unpacked", started);
+        tell("unpacked", &image, &report, started);
     }
     Ok(())
 }
@@ -65,28 +67,35 @@ enum Source {
     Store(Box<Image>),
 }
 
-/// A bundle that has been made.
-pub(super) struct Made {
-    pub image: Image,
-    report: Report,
-}
-
-/// Makes the bundle of the command line; `finish` puts more into it before it appears.
-pub(super) fn make(matches: &ArgMatches, finish: impl FnOnce(&Draft, &Image) -> Result<()>) -> Result<Made> {
+/// Finds the image of the command line and makes its bundle: `fill` puts everything into it, and is told whether the image
+/// is one of the store.
+pub(super) fn make<T>(
+    matches: &ArgMatches,
+    fill: impl FnOnce(&Draft, &Image, bool, &Stop) -> Result<T>,
+) -> Result<(Image, T)> {
     // Taken before signals wait: a lock may take long.
     let source = source(matches)?;
     let stop = Stop::on_signals()?;
     bundle::prepare_process()?;
     let target = matches.get_one::<PathBuf>("bundle").cloned().unwrap_or_default();
     let draft = Draft::begin(&target).with_context(|| target.display().to_string())?;
-    let title = source.title();
-    let done = fill(&draft, source, matches, &stop).context(title);
-    let done = done.and_then(|made| finish(&draft, &made.image).map(|()| made));
+    let (title, stored) = (source.title(), matches!(source, Source::Store(_)));
+    let made = || -> Result<(Image, T)> {
+        let image = source.image(&draft, matches, &stop)?;
+        if !image.verifiable && !matches.get_flag("quiet") {
+            note(
+                "the archive is of Docker's first layout, which has no digests: nothing in it can be verified",
+            );
+        }
+        let filled = fill(&draft, &image, stored, &stop)?;
+        Ok((image, filled))
+    };
+    let done = made().context(title);
     // An interruption is no fault of the archive.
     stop.check_signals()?;
-    let made = done?;
+    let done = done?;
     draft.publish().with_context(|| target.display().to_string())?;
-    Ok(made)
+    Ok(done)
 }
 
 fn source(matches: &ArgMatches) -> Result<Source> {
@@ -120,13 +129,7 @@ impl Source {
         }
     }
 
-    fn image(
-        self,
-        draft: &Draft,
-        matches: &ArgMatches,
-        limits: &archive::Limits,
-        stop: &Stop,
-    ) -> Result<Image> {
+    fn image(self, draft: &Draft, matches: &ArgMatches, stop: &Stop) -> Result<Image> {
         let path = match self {
             Self::Store(image) => return Ok(*image),
             Self::Archive(path) => path,
@@ -135,36 +138,20 @@ impl Source {
             name: matches.get_one::<String>("image").cloned(),
             platform: matches.get_one::<Platform>("platform").cloned(),
         };
-        Archive::open(&path, || draft.spool(), limits, stop)?.image(&wanted, limits)
+        let limits = cli::limits(matches);
+        Archive::open(&path, || draft.spool(), &limits, stop)?.image(&wanted, &limits)
     }
 }
 
-/// Finds the image and makes everything that will be in the bundle.
-fn fill(draft: &Draft, source: Source, matches: &ArgMatches, stop: &Stop) -> Result<Made> {
-    let limits = cli::limits(matches);
-    let image = source.image(draft, matches, &limits, stop)?;
-    if !image.verifiable && !matches.get_flag("quiet") {
-        note("the archive is of Docker's first layout, which has no digests: nothing in it can be verified");
+/// What an unprivileged user has to know, and the closing line.
+pub(super) fn tell(done: &str, image: &Image, report: &Report, started: Instant) {
+    let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    if !geteuid().is_root() {
+        let (devices, xattrs) = (count(&report.devices), count(&report.xattrs));
+        note(&format!("not root: owners, {devices} devices and {xattrs} attributes were left out"));
     }
-    let report = bundle::fill(draft, &image, &limits, cli::threads(), stop)?;
-    Ok(Made { image, report })
-}
-
-impl Made {
-    /// What an unprivileged user has to know, and the closing line.
-    pub(super) fn tell(&self, done: &str, started: Instant) {
-        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let Self { image, report } = self;
-        if !geteuid().is_root() {
-            let (devices, xattrs) = (count(&report.devices), count(&report.xattrs));
-            note(&format!("not root: owners, {devices} devices and {xattrs} attributes were left out"));
-        }
-        let (layers, names) = (image.layers.len(), count(&report.names));
-        let megabytes = count(&report.bytes) / 1_000_000;
-        let seconds = started.elapsed().as_secs_f64();
-        note(&format!(
-            "{done} {}: {layers} layers, {names} names, {megabytes} MB in {seconds:.2} s",
-            image.name
-        ));
-    }
+    let (layers, names) = (image.layers.len(), count(&report.names));
+    let megabytes = count(&report.bytes) / 1_000_000;
+    let seconds = started.elapsed().as_secs_f64();
+    note(&format!("{done} {}: {layers} layers, {names} names, {megabytes} MB in {seconds:.2} s", image.name));
 }

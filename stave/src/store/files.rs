@@ -21,8 +21,16 @@ pub struct Store {
     path: PathBuf,
 }
 
-const DIRECTORIES: [&str; 7] =
-    ["blobs", "blobs/sha256", "blobs/sha512", "stave", "stave/layers", "stave/tar", "stave/external"];
+const DIRECTORIES: [&str; 8] = [
+    "blobs",
+    "blobs/sha256",
+    "blobs/sha512",
+    "stave",
+    "stave/layers",
+    "stave/tar",
+    "stave/external",
+    "stave/erofs",
+];
 
 impl Store {
     /// Opens the store at `path`, and makes it where there is none: only its owner may look into it.
@@ -137,10 +145,15 @@ impl Store {
 
     /// A file of the store.
     pub(super) fn open_file(&self, name: &str) -> Result<Option<Blob>> {
+        let file = self.open_raw(name)?.map(Blob::whole);
+        file.transpose().during(|| format!("fstat {name}"))
+    }
+
+    pub(super) fn open_raw(&self, name: &str) -> Result<Option<File>> {
         match fs::open_at(&self.root, &CString::new(name)?, O_RDONLY | O_NOFOLLOW, 0) {
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(errno).during(|| format!("open {name}")),
-            Ok(file) => Blob::whole(File::from(file)).during(|| format!("fstat {name}")).map(Some),
+            Ok(file) => Ok(Some(File::from(file))),
         }
     }
 

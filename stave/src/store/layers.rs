@@ -9,6 +9,7 @@ use crate::stop::Stop;
 use crate::tar::Kind;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
@@ -160,6 +161,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The EROFS index of an image of the store, if one was made.
+    ///
+    /// # Errors
+    /// What open(2) says.
+    pub fn erofs(&self, id: &Digest) -> Result<Option<File>> {
+        self.open_raw(&erofs_name(id))
+    }
+
+    /// Keeps an index for the next time.
+    ///
+    /// # Errors
+    /// As [`Store::publish`].
+    pub fn publish_erofs(&self, index: &File, id: &Digest) -> Result<()> {
+        self.publish(index, &erofs_name(id))
+    }
+}
+
 impl Compression {
     /// The media type of a layer packed so.
     #[must_use]
@@ -174,6 +193,10 @@ impl Compression {
 
 pub(super) fn record_name(blob: &Digest) -> String {
     format!("stave/layers/{blob}")
+}
+
+pub(super) fn erofs_name(id: &Digest) -> String {
+    format!("stave/erofs/{id}")
 }
 
 pub(super) fn tar_name(diff_id: &Digest) -> String {

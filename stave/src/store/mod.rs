@@ -7,6 +7,7 @@
 //! blobs/sha256/<hex>       manifests, configurations, layers as they came
 //! stave/layers/<digest>    of each layer what its tar is: the record that it was read and checked
 //! stave/tar/<diffID>       the tar of a compressed layer; a cache
+//! stave/erofs/<image id>   the index that `bundle` mounts; a cache
 //! stave/external/<digest>  where a layer stands that was left in its archive
 //! ```
 

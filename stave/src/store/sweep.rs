@@ -1,7 +1,7 @@
 //! What the store holds and what of it is used: the removal of the rest, and the check of everything.
 
 use super::external::external_name;
-use super::layers::{record_name, tar_name};
+use super::layers::{erofs_name, record_name, tar_name};
 use super::{Descriptor, Manifest, Record, Store};
 use crate::digest::Digest;
 use crate::layer;
@@ -45,7 +45,7 @@ impl Store {
         let mut used = BTreeSet::new();
         let mut todo: Vec<Descriptor> = self.index()?.manifests;
         while let Some(descriptor) = todo.pop() {
-            used.insert(external_name(&descriptor.digest));
+            used.extend([external_name(&descriptor.digest), erofs_name(&descriptor.digest)]);
             if used.insert(descriptor.digest.blob_path()) && is_document(&descriptor) {
                 todo.extend(self.children(&descriptor)?);
             }
@@ -82,7 +82,9 @@ impl Store {
     /// Every file that is named by what is in it.
     fn files(&self) -> Result<Vec<(String, u64)>> {
         let mut files = Vec::new();
-        for directory in ["blobs/sha256", "blobs/sha512", "stave/layers", "stave/tar", "stave/external"] {
+        for directory in
+            ["blobs/sha256", "blobs/sha512", "stave/layers", "stave/tar", "stave/external", "stave/erofs"]
+        {
             let listed = self.list(directory)?.into_iter();
             files.extend(listed.map(|(name, size)| (format!("{directory}/{name}"), size)));
         }
@@ -111,23 +113,24 @@ impl Store {
         Ok(garbage)
     }
 
-    /// Removes the tars of compressed layers, which can be made again; the caller holds [`Store::own`].
+    /// Removes the tars of compressed layers and the indexes, which can be made again; the caller holds [`Store::own`].
     ///
     /// # Errors
     /// What unlink(2) says.
-    pub fn drop_tars(&self) -> Result<Garbage> {
-        let files = self.tars()?;
+    pub fn drop_caches(&self) -> Result<Garbage> {
+        let files = self.caches()?;
         files.iter().try_for_each(|(name, _)| self.remove(name))?;
         Ok(Garbage { files })
     }
 
-    /// The tars of compressed layers.
+    /// What can be made again: the tars of compressed layers, and indexes.
     ///
     /// # Errors
-    /// The directory cannot be read.
-    pub fn tars(&self) -> Result<Vec<(String, u64)>> {
-        let listed = self.list("stave/tar")?.into_iter();
-        Ok(listed.map(|(name, size)| (format!("stave/tar/{name}"), size)).collect())
+    /// A directory cannot be read.
+    pub fn caches(&self) -> Result<Vec<(String, u64)>> {
+        let mut files = self.files()?;
+        files.retain(|(name, _)| name.starts_with("stave/tar/") || name.starts_with("stave/erofs/"));
+        Ok(files)
     }
 
     /// Reads everything and compares it with its name; then follows everything from the index on.
@@ -167,6 +170,10 @@ impl Store {
         let (directory, file) = name.rsplit_once('/').context("no such file")?;
         if directory == "stave/layers" {
             return self.check_record(&Digest::parse(file)?);
+        }
+        // An index has no digest; it is made from what is checked here, and says nothing of its own.
+        if directory == "stave/erofs" {
+            return Digest::parse(file).map(drop);
         }
         if directory == "stave/external" {
             return self.external(&Digest::parse(file)?)?.context("it is gone")?.open().map(drop);
