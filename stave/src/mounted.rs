@@ -11,6 +11,7 @@ use crate::draft::Draft;
 use crate::erofs::{self, Device};
 use crate::error::During;
 use crate::image::Image;
+use crate::layer::Layer;
 use crate::merged::Merged;
 use crate::stop::Stop;
 use crate::store::Store;
@@ -67,7 +68,7 @@ impl Root {
 pub fn fill(draft: &Draft, asked: &Asked<'_>) -> Result<Root> {
     ensure!(geteuid().is_root(), "only root can mount");
     let image = asked.image;
-    let (index, files) = sources(draft, asked)?;
+    let (index, files) = sources(|| draft.spool(), asked)?;
     let lower = lower(&index, &files)?;
     let user = user(image, &lower, asked.limits.json)?;
     let volumes = volumes(draft, asked)?;
@@ -77,44 +78,67 @@ pub fn fill(draft: &Draft, asked: &Asked<'_>) -> Result<Root> {
     Ok(Root { tree: overlay(draft, &lower)?, place })
 }
 
-/// The index, and the files that it refers to, in its order.
-fn sources(draft: &Draft, asked: &Asked<'_>) -> Result<(File, Vec<Blob>)> {
-    let image = asked.image;
-    let id = Digest::of(&image.document);
-    // In the order of the layers, and checked long ago.
-    let ready: Vec<Blob> =
-        image.layers.iter().filter(|layer| layer.is_checked()).map(|layer| layer.blob.clone()).collect();
-    let store = asked.store.filter(|_| ready.len() == image.layers.len());
-    if let Some(store) = store
-        && let Some(index) = store.erofs(&id)?
-    {
-        return Ok((index, ready));
+/// Makes the index of an image of the store for later bundles, unless it is there or cannot be kept.
+///
+/// # Errors
+/// The layers cannot be read, or the format cannot hold the tree.
+pub fn prepare(store: &Store, asked: &Asked<'_>) -> Result<()> {
+    if ready(asked).is_some() {
+        sources(|| store.spool(), asked)?;
     }
-    let merged = Merged::read(image, || draft.spool(), asked.limits, asked.threads, asked.stop)?;
+    Ok(())
+}
+
+/// The layers' tars, if nothing of them is left to check: then an index of them can be kept.
+fn ready(asked: &Asked<'_>) -> Option<Vec<Blob>> {
+    let layers = &asked.image.layers;
+    let checked = asked.store.is_some() && layers.iter().all(Layer::is_checked);
+    checked.then(|| layers.iter().map(|layer| layer.blob.clone()).collect())
+}
+
+/// The index, and the files that it refers to, in its order.
+fn sources(spool: impl Fn() -> Result<File> + Sync, asked: &Asked<'_>) -> Result<(File, Vec<Blob>)> {
+    let id = Digest::of(&asked.image.document);
+    let ready = ready(asked);
+    let store = asked.store.filter(|_| ready.is_some());
+    if let Some(store) = store
+        && let Some((index, spill)) = store.erofs(&id)?
+    {
+        return Ok((index, ready.into_iter().flatten().chain(spill).collect()));
+    }
+    let merged = Merged::read(asked.image, &spool, asked.limits, asked.threads, asked.stop)?;
     if asked.check {
         merged.check(asked.threads, asked.stop)?;
         merged.check_unchanged()?;
     }
     let mut files = merged.layers.clone();
-    let spilt = spill(draft, &merged, &mut files)?;
-    let devices: Vec<Device> =
-        files.iter().map(|file| Device { start: file.start(), size: file.stamp().size() }).collect();
-    let bytes = erofs::index(&merged.tree, &devices, &spilt)?;
-    let index = store.map_or_else(|| draft.spool(), Store::spool)?;
+    // What is to be kept must be a file of the store.
+    let fresh = || store.map_or_else(&spool, Store::spool);
+    let (spilt, spill) = spill(fresh, &merged)?;
+    if let Some(spill) = &spill {
+        files
+            .push(Blob::whole(spill.try_clone().during(|| "dup".to_owned())?).during(|| "fstat".to_owned())?);
+    }
+    let device = |file: &Blob| Device { start: file.start(), size: file.stamp().size() };
+    let bytes = erofs::index(&merged.tree, &files.iter().map(device).collect::<Vec<_>>(), &spilt)?;
+    let index = fresh()?;
     index.write_all_at(&bytes, 0).during(|| "write the index".to_owned())?;
-    if let Some(store) = store.filter(|_| spilt.is_empty()) {
-        store.publish_erofs(&index, &id)?;
+    if let Some(store) = store {
+        store.publish_erofs(&id, &index, spill.as_ref())?;
     }
     Ok((index, files))
 }
 
 /// Copies the files whose bytes do not stand in one run, sparse ones, into a file that becomes one more device. Gives
 /// where in it each begins.
-fn spill(draft: &Draft, merged: &Merged, files: &mut Vec<Blob>) -> Result<HashMap<Ino, u64>> {
+fn spill(spool: impl Fn() -> Result<File>, merged: &Merged) -> Result<(HashMap<Ino, u64>, Option<File>)> {
+    let scattered = scattered(&merged.tree);
     let mut spilt = HashMap::new();
-    let mut end = 0_u64;
-    let file = draft.spool()?;
-    for (ino, layer, size, extents) in scattered(&merged.tree) {
+    if scattered.is_empty() {
+        return Ok((spilt, None));
+    }
+    let (file, mut end) = (spool()?, 0_u64);
+    for (ino, layer, size, extents) in scattered {
         let content = merged.layers.get(layer).context("no such layer")?;
         for extent in extents {
             let mut output = Positioned { file: &file, at: end + extent.at };
@@ -123,13 +147,11 @@ fn spill(draft: &Draft, merged: &Merged, files: &mut Vec<Blob>) -> Result<HashMa
                 .during(|| "copy a sparse file".to_owned())?;
         }
         spilt.insert(ino, end);
-        end += size.next_multiple_of(4096);
+        end =
+            end.saturating_add(size).checked_next_multiple_of(4096).context("a sparse file is too large")?;
     }
-    if !spilt.is_empty() {
-        file.set_len(end).during(|| "ftruncate".to_owned())?;
-        files.push(Blob::whole(file).during(|| "fstat".to_owned())?);
-    }
-    Ok(spilt)
+    file.set_len(end).during(|| "ftruncate".to_owned())?;
+    Ok((spilt, Some(file)))
 }
 
 type Scattered<'a> = (Ino, usize, u64, &'a [crate::tar::Extent]);

@@ -1,41 +1,16 @@
 //! Bundles with a mounted root: the same tree as a copied one. Each test mounts in a namespace of its own.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod support;
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::mount::{MsFlags, mount, umount};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use support::images::{self, GZIP, Layout, PLAIN};
 use support::listing::{differences, list};
 use support::tar::{Tar, device, dir, file, hardlink, member, symlink};
-use support::{names, stave};
+use support::{can_mount, names, stave};
 use tempfile::TempDir;
-
-/// Whether the kernel has what is needed; if so, this thread gets mounts of its own. In continuous integration it must.
-fn can_mount() -> bool {
-    // A module perhaps; without the program the file tells all the same.
-    let _ = Command::new("modprobe").arg("erofs").status();
-    let known = std::fs::read_to_string("/proc/filesystems").unwrap();
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers =
-        release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap(), numbers.next().unwrap());
-    let erofs = known.lines().any(|line| line.ends_with("\terofs")) && version >= (6, 15);
-    assert!(erofs || std::env::var_os("CI").is_none(), "this test needs erofs and Linux 6.15");
-    if !erofs {
-        eprintln!("skipped: needs erofs and Linux 6.15");
-    }
-    if !erofs || !support::is_root() {
-        return false;
-    }
-    unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
-    true
-}
 
 struct Place {
     directory: TempDir,
@@ -169,7 +144,7 @@ fn what_is_written_stays_in_the_bundle() {
     place.stave(&["load", "-q", &place.file("a.tar", &layout.tar())]);
     let one = place.bundle("auto", "test:1", "one");
     let two = place.bundle("auto", "test:1", "two");
-    // The index was made once. A sparse file would have kept it from being kept.
+    // The index was made once.
     assert_eq!(names(&place.path("store/stave/erofs")).len(), 1);
     std::fs::write(one.join("rootfs/f"), "new").unwrap();
     std::fs::remove_file(one.join("rootfs/etc/passwd")).unwrap();
@@ -204,4 +179,5 @@ fn where_mounting_does_not_work_the_root_is_copied_and_the_reason_said() {
     );
     assert_eq!(names(&bundle), ["config.json", "rootfs", "stave.json"]);
     place.unbundle(&bundle);
+    umount(&place.path("memory")).unwrap();
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use support::images::{self, Layout, PLAIN, ZSTD};
 use support::listing::{Listing, differences, list};
 use support::tar::{Tar, device, dir, file, hardlink, member, symlink};
-use support::{has_tools, is_root, run, unpacked};
+use support::{can_mount, has_tools, is_root, run, unpacked};
 
 /// A Debian root as a tar.
 fn debian() -> PathBuf {
@@ -157,6 +157,26 @@ fn check(place: &Path, what: &str, archive: &Path, theirs: &Listing) {
     assert!(differing.is_empty(), "{what}: {} differences:\n{}", differing.len(), differing.join("\n"));
 }
 
+/// Loads the archive into a store, mounts a bundle of it and compares.
+fn check_mounted(place: &Path, what: &str, archive: &Path, load: &[&str], theirs: &Listing) {
+    let (store, bundle) = (place.join("store"), place.join("mounted"));
+    let stave = |arguments: &[&str]| {
+        let output = support::stave().arg("--store").arg(&store).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let (archive, bundle_name) = (archive.to_str().unwrap(), bundle.to_str().unwrap());
+    stave(&[&["load", "-q", "--tag", "it"], load, &[archive]].concat());
+    stave(&["bundle", "-q", "--rootfs", "mount", "it", bundle_name]);
+    let differing = differences(&list(&bundle.join("rootfs")), theirs);
+    assert!(
+        differing.is_empty(),
+        "{what}, mounted: {} differences:\n{}",
+        differing.len(),
+        differing.join("\n")
+    );
+    stave(&["unbundle", "-q", bundle_name]);
+}
+
 #[test]
 fn every_layout_becomes_the_tree_that_umoci_makes() {
     if !is_root() || !has_tools(&["mmdebstrap", "umoci", "skopeo", "apt-get"]) {
@@ -195,4 +215,11 @@ fn every_layout_becomes_the_tree_that_umoci_makes() {
     mixed.tagged("1", &packed.collect::<Vec<_>>());
     std::fs::write(path("mixed.tar"), mixed.tar()).unwrap();
     check(place, "zstd and plain layers", &path("mixed.tar"), &theirs);
+
+    if can_mount() {
+        check_mounted(place, "layout of gzip layers", Path::new(&gzip), &[], &theirs);
+        check_mounted(place, "docker's archive", &path("docker.tar"), &["--in-place"], &theirs);
+        check_mounted(place, "docker's first layout", &path("legacy.tar"), &["--in-place"], &theirs);
+        check_mounted(place, "zstd and plain layers", &path("mixed.tar"), &[], &theirs);
+    }
 }

@@ -6,12 +6,14 @@ use crate::cli;
 use crate::digest::Digest;
 use crate::image::{Image, Platform, Wanted};
 use crate::layer::Layer;
+use crate::mounted::{self, Asked};
 use crate::name::Name;
 use crate::print;
 use crate::stop::Stop;
 use crate::store::{Descriptor, Manifest, Named, Store, media};
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::fs::File;
@@ -91,7 +93,19 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         loaded.push(named.with_context(subject)?);
     }
     store.name(&loaded)?;
+    if geteuid().is_root() {
+        // Only a bundle would need it, and would say why it cannot be made.
+        loaded.iter().for_each(|image| drop(prepare(&store, &image.id, &limits, &stop)));
+    }
     tell(&loaded, matches)
+}
+
+/// Makes what `bundle` mounts, while everything is in memory.
+fn prepare(store: &Store, id: &Digest, limits: &Limits, stop: &Stop) -> Result<()> {
+    let image = store.image(store.find(&id.to_string())?)?;
+    let asked =
+        Asked { image: &image, store: Some(store), check: false, limits, threads: cli::threads(), stop };
+    mounted::prepare(store, &asked)
 }
 
 fn tell(loaded: &[Named], matches: &ArgMatches) -> Result<()> {

@@ -162,19 +162,24 @@ impl Store {
 }
 
 impl Store {
-    /// The EROFS index of an image of the store, if one was made.
+    /// The EROFS index of an image of the store, if one was made, and the spill that belongs to it, if it needs one.
     ///
     /// # Errors
     /// What open(2) says.
-    pub fn erofs(&self, id: &Digest) -> Result<Option<File>> {
-        self.open_raw(&erofs_name(id))
+    pub fn erofs(&self, id: &Digest) -> Result<Option<(File, Option<Blob>)>> {
+        let Some(index) = self.open_raw(&erofs_name(id))? else { return Ok(None) };
+        Ok(Some((index, self.open_file(&spill_name(id))?)))
     }
 
     /// Keeps an index for the next time.
     ///
     /// # Errors
     /// As [`Store::publish`].
-    pub fn publish_erofs(&self, index: &File, id: &Digest) -> Result<()> {
+    pub fn publish_erofs(&self, id: &Digest, index: &File, spill: Option<&File>) -> Result<()> {
+        // The index last: where it is, the rest is.
+        if let Some(spill) = spill {
+            self.publish(spill, &spill_name(id))?;
+        }
         self.publish(index, &erofs_name(id))
     }
 }
@@ -197,6 +202,11 @@ pub(super) fn record_name(blob: &Digest) -> String {
 
 pub(super) fn erofs_name(id: &Digest) -> String {
     format!("stave/erofs/{id}")
+}
+
+/// Sorted behind the index, so that it is removed after it.
+pub(super) fn spill_name(id: &Digest) -> String {
+    format!("stave/erofs/{id}.spill")
 }
 
 pub(super) fn tar_name(diff_id: &Digest) -> String {

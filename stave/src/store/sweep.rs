@@ -1,7 +1,7 @@
 //! What the store holds and what of it is used: the removal of the rest, and the check of everything.
 
 use super::external::external_name;
-use super::layers::{erofs_name, record_name, tar_name};
+use super::layers::{erofs_name, record_name, spill_name, tar_name};
 use super::{Descriptor, Manifest, Record, Store};
 use crate::digest::Digest;
 use crate::layer;
@@ -45,7 +45,8 @@ impl Store {
         let mut used = BTreeSet::new();
         let mut todo: Vec<Descriptor> = self.index()?.manifests;
         while let Some(descriptor) = todo.pop() {
-            used.extend([external_name(&descriptor.digest), erofs_name(&descriptor.digest)]);
+            let digest = &descriptor.digest;
+            used.extend([external_name(digest), erofs_name(digest), spill_name(digest)]);
             if used.insert(descriptor.digest.blob_path()) && is_document(&descriptor) {
                 todo.extend(self.children(&descriptor)?);
             }
@@ -173,7 +174,7 @@ impl Store {
         }
         // An index has no digest; it is made from what is checked here, and says nothing of its own.
         if directory == "stave/erofs" {
-            return Digest::parse(file).map(drop);
+            return Digest::parse(file.strip_suffix(".spill").unwrap_or(file)).map(drop);
         }
         if directory == "stave/external" {
             return self.external(&Digest::parse(file)?)?.context("it is gone")?.open().map(drop);

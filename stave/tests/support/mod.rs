@@ -9,6 +9,8 @@ pub mod images;
 pub mod listing;
 pub mod tar;
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -60,6 +62,28 @@ pub fn is_root() -> bool {
         eprintln!("skipped: needs root");
     }
     root
+}
+
+/// Whether the kernel has what is needed; if so, this thread gets mounts of its own. In continuous integration it must.
+pub fn can_mount() -> bool {
+    // A module perhaps; without the program the file tells all the same.
+    let _ = Command::new("modprobe").arg("erofs").status();
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap();
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap(), numbers.next().unwrap());
+    let erofs = known.lines().any(|line| line.ends_with("\terofs")) && version >= (6, 15);
+    assert!(erofs || std::env::var_os("CI").is_none(), "this test needs erofs and Linux 6.15");
+    if !erofs {
+        eprintln!("skipped: needs erofs and Linux 6.15");
+    }
+    if !erofs || !is_root() {
+        return false;
+    }
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+    true
 }
 
 /// Whether these programs can be run. In continuous integration they must be there.
