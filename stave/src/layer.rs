@@ -70,6 +70,9 @@ pub struct Copy {
     pub entries: Vec<Entry>,
 }
 
+/// The copy, its digest, the tar if that is another file, and its digest.
+type Copied = (File, Digest, Option<File>, Digest);
+
 /// What layers may cost before they are refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -160,42 +163,54 @@ impl Layer {
         stop: &Stop,
     ) -> Result<Copy> {
         let compression = self.detect()?;
-        let start = |named: Option<&Digest>| named.map_or_else(|| Hasher::new(Algorithm::Sha256), hasher);
-        let (digest, diff_id, packed, tar);
-        if compression == Compression::Plain {
+        let (packed, digest, tar, diff_id) = if compression == Compression::Plain {
             count(inflated, self.blob.size(), limits.inflated)?;
-            let names = [self.digest.as_ref().or(self.diff_id.as_ref()), self.diff_id.as_ref()];
-            let same =
-                names[0].map(Digest::algorithm) == names[1].map(Digest::algorithm) || names[1].is_none();
-            let mut hashers: Vec<Hasher> =
-                names.into_iter().take(if same { 1 } else { 2 }).map(start).collect();
-            packed = spool()?;
-            copy_plain(&self.blob, &packed, &mut hashers, stop)?;
-            let mut digests = hashers.into_iter().map(Hasher::finish);
-            digest = digests.next().context("no digest")?;
-            diff_id = digests.next().unwrap_or_else(|| digest.clone());
-            tar = None;
+            self.copy_tar(spool()?, stop)?
         } else {
-            packed = spool()?;
-            let mut content = spool()?;
-            let mut source = Hashed {
-                reader: self.blob.reader(),
-                hasher: Some(start(self.digest.as_ref())),
-                copy: Some(packed.try_clone().during(|| "dup".to_owned())?),
-            };
-            let mut raw = start(self.diff_id.as_ref());
             let budget = Budget { inflated, limits, packed: self.blob.size() };
-            inflate_layer(compression, &mut source, &mut content, Some(&mut raw), &budget, stop)?;
-            digest = source.hasher.map(Hasher::finish).context("no digest")?;
-            diff_id = raw.finish();
-            tar = Some(content);
-        }
+            self.copy_packed(compression, spool()?, spool()?, &budget, stop)?
+        };
         self.compare(Some(&digest), Some(&diff_id))?;
         let content = tar.as_ref().unwrap_or(&packed).try_clone().during(|| "dup".to_owned())?;
         let content = Blob::whole(content).during(|| "fstat".to_owned())?;
         let tar_size = content.size();
         let entries = Walker::new(content, limits.tar).table()?;
         Ok(Copy { packed, digest, compression, tar, tar_size, diff_id, entries })
+    }
+
+    /// Copies a tar: its bytes have both digests, which are one unless the image names them with two algorithms.
+    fn copy_tar(&self, packed: File, stop: &Stop) -> Result<Copied> {
+        let named = [self.digest.as_ref().or(self.diff_id.as_ref()), self.diff_id.as_ref()];
+        let algorithms = named.map(|digest| digest.map_or(Algorithm::Sha256, Digest::algorithm));
+        let different = named[1].is_some() && algorithms[0] != algorithms[1];
+        let mut hashers: Vec<Hasher> =
+            algorithms.into_iter().take(if different { 2 } else { 1 }).map(Hasher::new).collect();
+        copy_plain(&self.blob, &packed, &mut hashers, stop)?;
+        let mut digests = hashers.into_iter().map(Hasher::finish);
+        let digest = digests.next().context("no digest")?;
+        let diff_id = digests.next().unwrap_or_else(|| digest.clone());
+        Ok((packed, digest, None, diff_id))
+    }
+
+    /// Copies what is compressed, and inflates it beside.
+    fn copy_packed(
+        &self,
+        compression: Compression,
+        packed: File,
+        mut tar: File,
+        budget: &Budget<'_>,
+        stop: &Stop,
+    ) -> Result<Copied> {
+        let start = |named: Option<&Digest>| Hasher::new(named.map_or(Algorithm::Sha256, Digest::algorithm));
+        let mut raw = start(self.diff_id.as_ref());
+        let mut source = Hashed {
+            reader: self.blob.reader(),
+            hasher: Some(start(self.digest.as_ref())),
+            copy: Some(packed.try_clone().during(|| "dup".to_owned())?),
+        };
+        inflate_layer(compression, &mut source, &mut tar, Some(&mut raw), budget, stop)?;
+        let digest = source.hasher.map(Hasher::finish).context("no digest")?;
+        Ok((packed, digest, Some(tar), raw.finish()))
     }
 
     /// Whether it is a tar of which nothing is left to check: one of the store's.

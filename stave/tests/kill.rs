@@ -101,3 +101,33 @@ fn killed_commands_leave_the_store_whole() {
     });
     assert!(killed >= 5, "killed only {killed} times");
 }
+
+#[test]
+fn commands_at_the_same_time_do_not_spoil_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let archive = directory.path().join("a.tar");
+    std::fs::write(&archive, layout()).unwrap();
+    let archive = archive.to_str().unwrap();
+    for round in 0..10 {
+        let name = format!("more:{round}");
+        let all: [&[&str]; 8] = [
+            &["load", archive],
+            &["load", archive],
+            &["rmi", "-f", "big:1"],
+            &["prune", "--cache"],
+            &["load", archive],
+            &["tag", "small:1", &name],
+            &["rmi", "-f", "small:1"],
+            &["images"],
+        ];
+        let children = all.map(|arguments| command(&store, arguments).spawn().unwrap());
+        for (mut child, arguments) in children.into_iter().zip(all) {
+            // Only the name that is given away may not have been there.
+            assert!(child.wait().unwrap().success() || arguments[0] == "tag", "{arguments:?}");
+        }
+        succeed(&store, &["fsck"]);
+        succeed(&store, &["load", archive]);
+        succeed(&store, &["verify", "big:1", "small:1"]);
+    }
+}

@@ -18,7 +18,7 @@ use casque::sys::fs::{self, Resolve};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -199,6 +199,7 @@ fn open_path(path: &Path) -> Result<File> {
 
 fn spool_input(mut spool: File, stop: &Stop) -> Result<Blob> {
     let input = std::io::stdin();
+    ensure!(!input.is_terminal(), "it is a terminal; name an archive, or use a pipe");
     let mut input = File::from(input.as_fd().try_clone_to_owned().during(|| "dup".to_owned())?);
     let mut piece = vec![0; 1 << 20];
     loop {

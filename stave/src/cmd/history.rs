@@ -31,7 +31,9 @@ struct Line {
 /// # Errors
 /// There is no such image, or the store cannot be read.
 pub fn run(matches: &ArgMatches) -> Result<()> {
-    let image = cli::store(matches)?.find(cli::string(matches, "image"))?;
+    let store = cli::store(matches)?;
+    let _lock = store.share()?;
+    let image = store.find(cli::string(matches, "image"))?;
     let lines = lines(&image);
     if matches.get_flag("json") {
         let list = lines.iter().map(|line| {

@@ -3,7 +3,7 @@
 use crate::cli;
 use crate::name::Name;
 use crate::print::{self, short_id, size, table};
-use crate::store::{Store, Stored};
+use crate::store::Stored;
 use crate::time;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -49,13 +49,14 @@ struct Row<'a> {
 /// The store cannot be read.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
+    let _lock = store.share()?;
     let images = store.images()?;
     if matches.get_flag("tree") {
         return print::result(&tree(&images, matches.get_flag("no-trunc")));
     }
     let rows = rows(&images, matches)?;
     if matches.get_flag("json") {
-        return print::json(&rows.iter().map(|row| facts(&store, row)).collect::<Result<Vec<_>>>()?);
+        return print::json(&rows.iter().map(facts).collect::<Vec<_>>());
     }
     if matches.get_flag("quiet") {
         let mut ids: Vec<&String> = rows.iter().map(|row| &row.id).collect();
@@ -152,21 +153,16 @@ fn docker_json(row: &Row<'_>) -> Value {
 }
 
 /// The same with numbers, for programs.
-fn facts(store: &Store, row: &Row<'_>) -> Result<Value> {
-    let mut missing = 0;
-    for layer in &row.image.manifest.layers {
-        missing += u32::from(store.blob(&layer.digest)?.is_none());
-    }
-    Ok(json!({
+fn facts(row: &Row<'_>) -> Value {
+    json!({
         "Id": row.image.id,
-        "Repository": row.repository(),
+        "Repository": row.name.map(Name::repository),
         "Tag": row.name.and_then(|name| name.tag.as_ref()),
         "Digest": row.digest,
         "Created": row.image.configuration.created,
         "Size": row.image.size(),
         "Layers": row.image.manifest.layers.len(),
-        "MissingLayers": missing,
-    }))
+    })
 }
 
 /// A layer in the tree: what stands on it, and the images that end with it.

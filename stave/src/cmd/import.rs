@@ -1,5 +1,6 @@
 //! `stave import`: a tar of a file system to an image of one layer.
 
+use super::load::prepare;
 use crate::archive;
 use crate::cli;
 use crate::image::Platform;
@@ -78,5 +79,6 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let manifest = serde_json::to_vec(&Manifest::new(config, vec![layer]))?;
     let manifest = Descriptor::new(media::MANIFEST, store.put(&manifest)?, manifest.len() as u64);
     store.name(&[Named { manifest, id: id.clone(), names }])?;
+    prepare(&store, &id, &limits, &stop);
     if matches.get_flag("quiet") { Ok(()) } else { print::result(&format!("{id}\n")) }
 }

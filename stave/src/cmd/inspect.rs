@@ -19,6 +19,7 @@ pub fn options() -> Command {
 /// There is no such image, or the store cannot be read.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
+    let _lock = store.share()?;
     let images = cli::strings(matches, "image").into_iter().map(|image| facts(&store, &store.find(image)?));
     print::json(&images.collect::<Result<Vec<_>>>()?)
 }

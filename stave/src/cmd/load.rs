@@ -93,19 +93,21 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         loaded.push(named.with_context(subject)?);
     }
     store.name(&loaded)?;
-    if geteuid().is_root() {
-        // Only a bundle would need it, and would say why it cannot be made.
-        loaded.iter().for_each(|image| drop(prepare(&store, &image.id, &limits, &stop)));
-    }
+    loaded.iter().for_each(|image| prepare(&store, &image.id, &limits, &stop));
     tell(&loaded, matches)
 }
 
-/// Makes what `bundle` mounts, while everything is in memory.
-fn prepare(store: &Store, id: &Digest, limits: &Limits, stop: &Stop) -> Result<()> {
-    let image = store.image(store.find(&id.to_string())?)?;
-    let asked =
-        Asked { image: &image, store: Some(store), check: false, limits, threads: cli::threads(), stop };
-    mounted::prepare(store, &asked)
+/// Makes what `bundle` mounts, while everything is in memory. Where that cannot be done, `bundle` will say why.
+pub(super) fn prepare(store: &Store, id: &Digest, limits: &Limits, stop: &Stop) {
+    let index = || -> Result<()> {
+        let image = store.image(store.find(&id.to_string())?)?;
+        let asked =
+            Asked { image: &image, store: Some(store), check: false, limits, threads: cli::threads(), stop };
+        mounted::prepare(store, &asked)
+    };
+    if geteuid().is_root() {
+        let _ = index();
+    }
 }
 
 fn tell(loaded: &[Named], matches: &ArgMatches) -> Result<()> {

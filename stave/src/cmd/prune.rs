@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::print;
-use crate::store::Garbage;
+use crate::store::{Descriptor, Garbage, REF_NAME};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
@@ -29,19 +29,17 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
     let _lock = store.own()?;
     let images = store.images()?;
-    let nameless: Vec<_> = images.iter().filter(|image| image.names.is_empty()).collect();
+    let unnamed: Vec<_> = images
+        .iter()
+        .filter(|image| image.entries.iter().all(|entry| !entry.annotations.contains_key(REF_NAME)))
+        .collect();
     store.change(|index| {
-        let entries = || nameless.iter().flat_map(|image| &image.entries);
         // An entry whose name is none of Docker's is somebody's all the same.
-        let has_name = |name: &str| {
-            index
-                .manifests
-                .iter()
-                .any(|e| e.digest.to_string() == name && e.annotations.contains_key(crate::store::REF_NAME))
+        let gone = |entry: &Descriptor| {
+            let nameless = !entry.annotations.contains_key(REF_NAME);
+            nameless && unnamed.iter().any(|image| image.entries.iter().any(|own| own.digest == entry.digest))
         };
-        let gone: Vec<String> =
-            entries().map(|entry| entry.digest.to_string()).filter(|digest| !has_name(digest)).collect();
-        index.manifests.retain(|entry| !gone.contains(&entry.digest.to_string()));
+        index.manifests.retain(|entry| !gone(entry));
         Ok(())
     })?;
     let Garbage { mut files } = store.sweep()?;
@@ -49,7 +47,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         files.extend(store.drop_caches()?.files);
     }
     let freed = Garbage { files }.size();
-    let deleted: Vec<String> = nameless.iter().map(|image| image.id.to_string()).collect();
+    let deleted: Vec<String> = unnamed.iter().map(|image| image.id.to_string()).collect();
     if matches.get_flag("json") {
         return print::json(&json!({ "ImagesDeleted": deleted, "SpaceReclaimed": freed }));
     }

@@ -59,11 +59,10 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 }
 
 fn remove(store: &Store, wanted: &str, force: bool, removed: &mut Removed) -> Result<()> {
-    let image = match store.find(wanted) {
-        Err(_) if force && !store.images()?.iter().any(|image| image.id.to_string().contains(wanted)) => {
-            return Ok(());
-        }
-        found => found?,
+    let image = match store.lookup(wanted)? {
+        Some(image) => image,
+        None if force => return Ok(()),
+        None => bail!("no such image: {wanted}"),
     };
     let name = Name::parse(wanted).ok().filter(|name| image.names.contains(name));
     let repositories: BTreeSet<String> = image.names.iter().map(Name::repository).collect();

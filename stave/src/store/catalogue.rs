@@ -5,7 +5,7 @@ use super::{Descriptor, Index, Manifest, Record, Store};
 use crate::digest::Digest;
 use crate::image::{Configuration, Image};
 use crate::name::Name;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 
 /// An image of the store.
@@ -128,7 +128,15 @@ impl Store {
     /// # Errors
     /// There is none, or several.
     pub fn find(&self, wanted: &str) -> Result<Stored> {
-        find(self.images()?, wanted)
+        self.lookup(wanted)?.with_context(|| format!("no such image: {wanted}"))
+    }
+
+    /// As [`Store::find`], where there may be none.
+    ///
+    /// # Errors
+    /// There are several.
+    pub fn lookup(&self, wanted: &str) -> Result<Option<Stored>> {
+        lookup(self.images()?, wanted)
     }
 
     /// The image as an archive would give it.
@@ -200,7 +208,7 @@ impl Index {
     }
 }
 
-fn find(images: Vec<Stored>, wanted: &str) -> Result<Stored> {
+fn lookup(images: Vec<Stored>, wanted: &str) -> Result<Option<Stored>> {
     let name = Name::parse(wanted).ok();
     let matches = |image: &Stored| name.as_ref().is_some_and(|name| goes_by(image, name));
     let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
@@ -211,11 +219,9 @@ fn find(images: Vec<Stored>, wanted: &str) -> Result<Stored> {
     };
     let (named, others) = images.into_iter().partition::<Vec<_>, _>(matches);
     let mut found = if named.is_empty() { others.into_iter().filter(by_id).collect() } else { named };
-    match (found.pop(), found.len()) {
-        (Some(image), 0) => Ok(image),
-        (None, _) => bail!("no such image: {wanted}"),
-        (Some(_), more) => bail!("{wanted}: {} images begin so", more + 1),
-    }
+    let image = found.pop();
+    ensure!(found.is_empty(), "{wanted}: {} images begin so", found.len() + 1);
+    Ok(image)
 }
 
 /// Whether the image has this name; with a digest, a manifest of this digest in the same repository.
