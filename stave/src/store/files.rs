@@ -48,11 +48,12 @@ impl Store {
         let root = fs::open_at(fs::cwd(), &name, O_RDONLY | O_DIRECTORY, 0).during(|| "open".to_owned())?;
         let store = Self { root, path: path.to_owned() };
         if store.open_file("oci-layout")?.is_none() {
-            let foreign = path.read_dir().during(|| "read the directory".to_owned())?.any(|entry| {
-                // What a first command that was killed may have left.
-                !entry.is_ok_and(|entry| entry.file_name() == "blobs" || entry.file_name() == "stave")
-            });
-            ensure!(!foreign, "the directory is not empty and not an OCI layout");
+            let entries = path.read_dir().during(|| "read the directory".to_owned())?;
+            let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+            // Another command may be making it just now, or was killed when it did.
+            let begun = names.iter().any(|name| name == "oci-layout");
+            let ours = names.iter().all(|name| name == "blobs" || name == "stave");
+            ensure!(begun || ours, "the directory is not empty and not an OCI layout");
         }
         for directory in DIRECTORIES {
             match fs::mkdir_at(&store.root, &CString::new(directory)?, 0o755) {
@@ -60,11 +61,12 @@ impl Store {
                 Err(errno) => return Err(errno).during(|| format!("mkdir {directory}")),
             }
         }
+        // First the file that makes it a layout: whoever comes between goes on from there.
+        store.write("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         store.write(
             "index.json",
             br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
         )?;
-        store.write("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         Ok(store)
     }
 
