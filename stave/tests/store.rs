@@ -490,7 +490,8 @@ fn a_bundle_is_made_and_taken_away_again() {
     place.stave(&["load", &place.file("a.tar", &layout_of([GZIP, PLAIN]).tar())]);
     let path = place.path("bundle");
     let bundle = path.to_str().unwrap();
-    place.stave(&["bundle", "--rootfs", "copy", "test:1", bundle]);
+    let told = place.json(&["bundle", "--json", "--rootfs", "copy", "test:1", bundle]);
+    assert_eq!((&told["Image"], &told["RootFS"]), (&json!("test:1"), &json!("copy")));
     assert_eq!(names(&path), ["config.json", "rootfs", "stave.json"]);
     assert_eq!(std::fs::read(path.join("rootfs/d/a")).unwrap(), b"upper");
     std::fs::write(path.join("rootfs/new"), "by the container").unwrap();
@@ -623,10 +624,15 @@ fn two_images_are_compared_by_what_they_mean() {
         .add(dir("new/"))
         .add(file("new/f", ""))
         .add(symlink("l", "new"))
+        .add(file("\u{e4}", "").pax("path", "\u{e4}"))
+        .add(file("line\nbreak", ""))
         .add(file("s", "x").mode(0o4755));
     let layers = [lower.end(), upper.end()];
     place.stave(&["load", &place.file("a.tar", &images::docker(&[("a", &layers[..1]), ("b", &layers)]))]);
-    assert_eq!(place.stave(&["diff", "a", "b"]), "C /d/a\nD /gone\nC /l\nA /new\nA /new/f\nA /s\n");
+    assert_eq!(
+        place.stave(&["diff", "a", "b"]),
+        "C /d/a\nD /gone\nC /l\nA /line\\nbreak\nA /new\nA /new/f\nA /s\nA /\u{e4}\n"
+    );
     assert_eq!(place.stave(&["diff", "b", "b"]), "");
     assert_eq!(place.json(&["diff", "--json", "b", "a"])[3], json!({ "Kind": "C", "Path": "/l" }));
 }

@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::draft::Draft;
 use crate::image::Image;
 use crate::mounted::{self, Asked, Root};
-use crate::print::note;
+use crate::print::{self, note};
 use crate::stop::Stop;
 use crate::unpack::Report;
 use anyhow::Result;
@@ -38,6 +38,7 @@ pub fn options() -> Command {
                 .help("Whether the root is mounted or copied; auto tries to mount it"),
         )
         .arg(cli::quiet("Print errors only"))
+        .arg(cli::json())
 }
 
 /// How the root was made.
@@ -54,28 +55,37 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let started = Instant::now();
     let (image, way) = unpack::make(matches, |draft, image, stored, stop| {
         let way = fill(draft, image, stored, matches, stop)?;
-        let word = if matches!(way, Way::Mounted(_)) { "mount" } else { "copy" };
-        let mark = json!({ "image": image.name, "id": Digest::of(&image.document), "rootfs": word });
+        let id = Digest::of(&image.document);
+        let mark = json!({ "image": image.name, "id": id, "rootfs": way.word() });
         draft.write(MARK, &serde_json::to_vec_pretty(&mark)?)?;
         Ok(way)
     })?;
-    let quiet = matches.get_flag("quiet");
+    if let Way::Mounted(root) = &way
+        && let Err(error) = root.attach()
+    {
+        unbundle::remove(&matches.get_one::<PathBuf>("bundle").cloned().unwrap_or_default())?;
+        return Err(error);
+    }
+    let (layers, milliseconds) = (image.layers.len(), started.elapsed().as_secs_f64() * 1000.0);
+    if matches.get_flag("json") {
+        let (image, rootfs) = (&image.name, way.word());
+        return print::json(&json!({ "Image": image, "RootFS": rootfs, "Milliseconds": milliseconds }));
+    }
     match way {
-        Way::Copied(report) if !quiet => unpack::tell("copied", &image, &report, started),
-        Way::Copied(_) => {}
-        Way::Mounted(root) => {
-            let target = matches.get_one::<PathBuf>("bundle").cloned().unwrap_or_default();
-            if let Err(error) = root.attach() {
-                unbundle::remove(&target)?;
-                return Err(error);
-            }
-            if !quiet {
-                let (layers, milliseconds) = (image.layers.len(), started.elapsed().as_secs_f64() * 1000.0);
-                note(&format!("mounted {}: {layers} layers in {milliseconds:.1} ms", image.name));
-            }
-        }
+        _ if matches.get_flag("quiet") => {}
+        Way::Copied(report) => unpack::tell("copied", &image, &report, started),
+        Way::Mounted(_) => note(&format!("mounted {}: {layers} layers in {milliseconds:.1} ms", image.name)),
     }
     Ok(())
+}
+
+impl Way {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Mounted(_) => "mount",
+            Self::Copied(_) => "copy",
+        }
+    }
 }
 
 fn fill(draft: &Draft, image: &Image, stored: bool, matches: &ArgMatches, stop: &Stop) -> Result<Way> {

@@ -45,6 +45,14 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         });
         return print::json(&list.collect::<Vec<_>>());
     }
-    let lines = changes.iter().map(|(change, path)| format!("{} {}\n", change.letter(), path.escape_ascii()));
+    let lines = changes.iter().map(|(change, path)| format!("{} {}\n", change.letter(), shown(path)));
     print::result(&lines.collect::<String>())
+}
+
+/// A path on one line: letters of any language as they are, control characters and what is no UTF-8 escaped.
+fn shown(path: &[u8]) -> String {
+    match str::from_utf8(path) {
+        Ok(path) if !path.contains(char::is_control) => path.to_owned(),
+        _ => path.escape_ascii().to_string(),
+    }
 }
