@@ -272,6 +272,11 @@ fn an_image_goes_with_its_last_name_and_a_layer_with_its_last_image() {
     assert_eq!(lines.len(), 4, "the lower layer is the other image's: {said}");
     assert_eq!(place.blobs().len(), one);
     place.check();
+    let digest = place.json(&["inspect", "other:1"])[0]["RepoDigests"][0].as_str().unwrap().to_owned();
+    place.stave(&["tag", &digest, "ghcr.io/kept"]);
+    assert_eq!(place.stave(&["rmi", &digest]), "Untagged: other:1\n");
+    place.stave(&["tag", "ghcr.io/kept", "other:1"]);
+    place.stave(&["rmi", "-q", "ghcr.io/kept"]);
     let said = place.stave(&["rmi", "other:1"]);
     assert_eq!(said.lines().filter(|line| line.starts_with("Deleted: sha256:")).count(), 3);
     assert!(place.blobs().is_empty() && names(&place.store().join("stave/layers")).is_empty());

@@ -3,7 +3,7 @@
 use crate::cli;
 use crate::name::Name;
 use crate::print;
-use crate::store::{Store, Stored};
+use crate::store::{Descriptor, Store, Stored};
 use anyhow::{Result, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
@@ -64,26 +64,37 @@ fn remove(store: &Store, wanted: &str, force: bool, removed: &mut Removed) -> Re
         None if force => return Ok(()),
         None => bail!("no such image: {wanted}"),
     };
-    let name = Name::parse(wanted).ok().filter(|name| image.names.contains(name));
+    // Without a name it was asked for by its identifier, and goes with all of its names.
+    let name = Name::parse(wanted).ok().filter(|name| name.digest.is_some() || image.names.contains(name));
     let repositories: BTreeSet<String> = image.names.iter().map(Name::repository).collect();
     if name.is_none() && repositories.len() > 1 && !force {
         bail!(
             "{wanted}: the image has names in several repositories; remove them one by one, or use --force"
         );
     }
-    let goes = |entry: &Option<Name>| name.is_none() || *entry == name;
+    let goes = |entry: &Descriptor| name.as_ref().is_none_or(|name| is_called(entry, name));
     store.change(|index| {
-        let own = |digest| image.entries.iter().any(|entry| entry.digest == digest);
-        index.manifests.retain(|entry| !(own(entry.digest.clone()) && goes(&entry.name())));
+        let own = |entry: &Descriptor| image.entries.iter().any(|own| own.digest == entry.digest);
+        index.manifests.retain(|entry| !(own(entry) && goes(entry)));
         Ok(())
     })?;
-    let gone = image.names.iter().filter(|own| goes(&Some((*own).clone())));
-    removed.untagged.extend(gone.map(ToString::to_string));
-    if name.is_none() || image.entries.len() == 1 {
+    let gone = image.entries.iter().filter(|entry| goes(entry)).filter_map(Descriptor::name);
+    let gone: BTreeSet<Name> = gone.collect();
+    removed.untagged.extend(gone.iter().map(ToString::to_string));
+    if image.entries.iter().all(goes) {
         removed.deleted.push(image.id.to_string());
         removed.deleted.extend(layers_gone(store, &image)?);
     }
     Ok(())
+}
+
+/// Whether the entry is meant by this name: by the tag, or by the digest of its manifest in the same repository.
+fn is_called(entry: &Descriptor, name: &Name) -> bool {
+    let Some(own) = entry.name() else { return false };
+    match &name.digest {
+        None => own == *name,
+        Some(digest) => entry.digest == *digest && own.repository() == name.repository(),
+    }
 }
 
 /// The layers, by their chain identifiers from the top down, that no other image has.
