@@ -11,7 +11,7 @@ PREFIX  ?= /usr/local
 BUILD_PACKAGES := musl-tools
 DEMO_PACKAGES  := busybox-static
 # Programs that the tests compare with or count with.
-TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev
+TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap
 
 # Test programs that run in the virtual machine.
 VM_TESTS := cgroup limits

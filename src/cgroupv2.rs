@@ -80,6 +80,20 @@ impl Mount {
         Ok(Mount { dir: dir.to_owned(), mode, root })
     }
 
+    /// Whether the caller may make the cgroup at `path` (as [`path::resolve`] gives it).
+    #[must_use]
+    pub fn lets_make(&self, path: &str) -> bool {
+        let mut above = path.trim_start_matches('/');
+        loop {
+            above = above.rsplit_once('/').map_or("", |(above, _)| above);
+            let name = CString::new(if above.is_empty() { "." } else { above }).unwrap_or_default();
+            match fs::may_write(&self.root, &name) {
+                Err(Errno::ENOENT) if !above.is_empty() => {}
+                other => return other.is_ok(),
+            }
+        }
+    }
+
     /// The controllers that cgroups below this mount can have; in hybrid mode also which version 1 hierarchies
     /// hold the others.
     pub fn controllers(&self) -> Result<Controllers, Failure> {

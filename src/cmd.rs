@@ -21,7 +21,7 @@ mod update;
 
 use crate::cgroupv2::{self, Cgroup, Mode, Mount};
 use crate::error::At;
-use crate::host::{Host, KERNEL_FLOOR};
+use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
 use crate::log::{Format, Log, Place};
 use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
@@ -233,6 +233,10 @@ impl Bundle {
         let own = cgroupv2::path::in_hierarchies(&hierarchies).unwrap_or("/");
         let path = cgroupv2::path::resolve(asked, &self.request.id, own)
             .map_err(|text| anyhow!("linux.cgroupsPath: {text}"))?;
+        if is_unprivileged() && asked.is_empty() && !mount.lets_make(&path) {
+            // Nobody has given the caller a part of the tree: no cgroup, which is an error only where a limit needs one.
+            return Ok(());
+        }
         self.request.cgroup = Some((path, mount.controllers_beside(&hierarchies).at("linux.resources", "")?));
         self.cgroups = Some(mount);
         Ok(())

@@ -1,6 +1,6 @@
 //! Facts about the machine and the caller, read once, before anything is planned. Reading changes nothing but the umask.
 
-use crate::spec::{Process, Spec};
+use crate::spec::{IdMapping, Process, Spec};
 use crate::sys::Result;
 use crate::sys::cred::{self, CapSets};
 use crate::sys::fs;
@@ -14,6 +14,12 @@ pub struct Host {
     pub kernel: (u32, u32),
     /// The caller's effective user id.
     pub euid: u32,
+    /// Whether the caller is not root of the machine: another user, or root of a user namespace (rootless engines).
+    pub unprivileged: bool,
+    /// Whether setgroups(2) is impossible where the container's process becomes its user (user_namespaces(7)).
+    pub setgroups_denied: bool,
+    /// The caller's effective group id.
+    pub egid: u32,
     /// The caller's umask, which the program gets if config.json has none (config.md#posix-platform-user). It is read
     /// by setting it to 0 (umask(2)), which all that follows wants anyway: modes are given in full, and the container's
     /// user must reach the fifo, whatever the caller masks.
@@ -48,6 +54,9 @@ impl Host {
         let mut host = Host {
             kernel: kernel()?,
             euid: cred::euid(),
+            egid: if cred::euid() == 0 { 0 } else { nix::unistd::getegid().as_raw() },
+            unprivileged: is_unprivileged(),
+            setgroups_denied: false,
             umask: fs::umask(0),
             capabilities: cred::capabilities()?,
             last_capability: last_capability(),
@@ -58,6 +67,10 @@ impl Host {
             selinux: !spec.linux.mount_label.is_empty() && selinux(),
             resctrl: spec.linux.intel_rdt.as_ref().and_then(|_| resctrl()),
         };
+        if host.unprivileged {
+            host.may_mknod = false;
+            host.setgroups_denied = setgroups_denied(spec, &host);
+        }
         if let Some(process) = &spec.process {
             host.look_for_modules(process);
         }
@@ -78,6 +91,9 @@ impl Host {
         Host {
             kernel: (6, 1),
             euid: 0,
+            egid: 0,
+            unprivileged: false,
+            setgroups_denied: false,
             umask: 0o022,
             capabilities: CapSets { effective: all, permitted: all, inheritable: 0 },
             last_capability: 40,
@@ -89,6 +105,30 @@ impl Host {
             resctrl: None,
         }
     }
+}
+
+/// Whether the caller is another user than root, or root of a user namespace only.
+#[must_use]
+pub fn is_unprivileged() -> bool {
+    // The number of the initial one is fixed (linux/proc_ns.h, PROC_USER_INIT_INO).
+    const INITIAL: u64 = 0xefff_fffd;
+    cred::euid() != 0
+        || fs::stat_at(fs::cwd(), c"/proc/self/ns/user", 0).is_ok_and(|facts| facts.st_ino != INITIAL)
+}
+
+/// In a new user namespace it is denied where nobody but the caller's own group is mapped, for only then may the caller
+/// write the map; else it is as in the caller's own.
+fn setgroups_denied(spec: &Spec, host: &Host) -> bool {
+    if !spec.linux.gid_mappings.is_empty() {
+        return host.euid != 0 && is_own(&spec.linux.gid_mappings, host.egid);
+    }
+    std::fs::read("/proc/self/setgroups").is_ok_and(|word| word.starts_with(b"deny"))
+}
+
+/// Whether the map is the one that a process may write that is not privileged: of its own id (user_namespaces(7)).
+#[must_use]
+pub fn is_own(list: &[IdMapping], id: u32) -> bool {
+    matches!(list, [only] if only.host_id == id && only.size == 1)
 }
 
 /// Whether AppArmor is built in and on.

@@ -149,15 +149,15 @@ struct Binds<'a> {
     /// The root's propagation.
     base: u64,
     /// Whether the child copies the sources' trees itself, at its turn, so that mountinfo(5), which lists by age since Linux
-    /// 6.8, has the mounts in their order. It cannot where it has no way to them (a user namespace), or where they are to
-    /// stay peers of the host's mounts.
+    /// 6.8, has the mounts in their order. It cannot where it may have no way to them (as a user namespace's root), or where
+    /// they are to stay peers of the host's mounts. A caller who is not root can copy no tree at all.
     by_child: bool,
 }
 
 impl<'a> Binds<'a> {
     fn of(spec: &'a Spec, host: &Host, bundle: &'a str, base: u64) -> Binds<'a> {
         let new = spec.linux.namespaces.iter().any(|n| &*n.kind == "mount" && n.path.is_empty());
-        let by_child = new && !host.user_namespace && base != propagation::SHARED;
+        let by_child = new && (host.euid != 0 || !host.user_namespace && base != propagation::SHARED);
         Binds { spec, bundle, base, by_child }
     }
 

@@ -296,6 +296,14 @@ pub enum Op {
         /// executed in the container namespace, it is the pid as seen by the container").
         inside: bool,
     },
+    /// (parent) Have newuidmap(1) or newgidmap(1) write a map of the child's user namespace, as far as /etc/subuid and
+    /// /etc/subgid let the caller.
+    MapIds {
+        /// The program's name.
+        program: &'static str,
+        /// Three numbers for each range: inside, outside, how many.
+        ranges: Vec<u32>,
+    },
     /// (parent) Move an interface of the caller's network namespace to the child's.
     NetDevice {
         /// Its name.
@@ -359,8 +367,8 @@ pub enum Op {
     Propagate(u64),
     /// (child) Attach the tree of the root file system, which later steps see as `/`.
     BindRoot {
-        /// The tree.
-        tree: Slot,
+        /// The tree; that of the step before if there is none.
+        tree: Option<Slot>,
         /// Where hooks are to see it; nowhere if there are none.
         path: Option<CString>,
     },
@@ -388,7 +396,7 @@ pub enum Op {
         /// What changes.
         params: Vec<Param>,
     },
-    /// (child) Copy a tree of the host, in this namespace, for the [`Op::Attach`] that comes next.
+    /// (child) Copy a tree of the host, in this namespace, for the [`Op::Attach`] or [`Op::BindRoot`] that comes next.
     Tree {
         /// A path of the host.
         path: CString,

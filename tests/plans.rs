@@ -217,6 +217,7 @@ fn side(op: &Op) -> Side {
         | Op::Delegate(_)
         | Op::Open(_)
         | Op::Clone(_)
+        | Op::MapIds { .. }
         | Op::HookState { .. }
         | Op::NetDevice { .. }
         | Op::Listener { .. }
@@ -278,7 +279,7 @@ fn used(step: &Step) -> Vec<Slot> {
         | Op::Console { socket: slot, .. }
         | Op::SendPidfd(slot)
         | Op::EnterTime(slot)
-        | Op::BindRoot { tree: slot, .. }
+        | Op::BindRoot { tree: Some(slot), .. }
         | Op::UseRoot(slot)
         | Op::Attach { slot: Some(slot), .. }
         | Op::AwaitStart(slot)

@@ -52,13 +52,14 @@ pub fn plan(resources: &Resources, controllers: &Controllers, present: &Present,
 }
 
 /// For a container that gets no cgroup: each limit is a problem, for nothing would enforce it. Engines send device rules
-/// nevertheless, so these are a warning.
-pub fn refuse(resources: &Resources, draft: &mut Draft) {
+/// nevertheless, so these are a warning, and of no concern where the caller is `unprivileged`: such a one can hand on
+/// only what it may use itself.
+pub fn refuse(resources: &Resources, unprivileged: bool, draft: &mut Draft) {
     let all = Controllers::new("cpu cpuset io memory hugetlb pids rdma misc", "", "");
     for step in lower(resources, &all, &Present::default(), draft) {
         draft.problem(step.origin, "the container gets no cgroup that could hold this limit");
     }
-    if !resources.devices.is_empty() {
+    if !resources.devices.is_empty() && !unprivileged {
         let text = "ignored: the container gets no cgroup that could keep it from devices";
         draft.warn("linux.resources.devices", text);
     }

@@ -121,9 +121,14 @@ fn plan_node(node: Node, host: &Host, draft: &mut Draft) {
         draft.child(origin, Op::Node { path: c_path, mode, dev, uid, gid });
         return;
     }
-    let tree = Opening::Tree { path: c_path.clone(), recursive: false, idmap: None };
-    let slot = draft.open(origin.clone(), tree);
+    let slot = if host.euid == 0 {
+        let tree = Opening::Tree { path: c_path.clone(), recursive: false, idmap: None };
+        Some(draft.open(origin.clone(), tree))
+    } else {
+        draft.child(origin.clone(), Op::Tree { path: c_path.clone(), recursive: false });
+        None
+    };
     let attr = Attr { set: attr::NOSUID | attr::NOEXEC, ..Attr::default() };
     let target = Target { path: c_path, real: false };
-    draft.child(origin, Op::Attach { slot: Some(slot), attr, all: Attr::default(), target });
+    draft.child(origin, Op::Attach { slot, attr, all: Attr::default(), target });
 }

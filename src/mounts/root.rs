@@ -5,7 +5,7 @@ use crate::sys::fs;
 use crate::sys::mount::{self, propagation};
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Sets how mount events travel for all mounts of this namespace's copy of the host's.
 pub fn propagate(kind: u64) -> Result<()> {
@@ -15,7 +15,7 @@ pub fn propagate(kind: u64) -> Result<()> {
 /// Attaches the root's tree. Over `/` nothing sees it but who holds its descriptor: paths still start at the host's
 /// root until [`pivot`]. So the way to the bundle need not be open to the container's user. createContainer hooks do
 /// need to see it, with all mounts, at the path that they know it by (config.md#createcontainer-hooks).
-pub fn bind(tree: &OwnedFd, path: &CStr) -> Result<()> {
+pub fn bind(tree: BorrowedFd, path: &CStr) -> Result<()> {
     mount::set_attr(tree, c"", 0, 0, propagation::SLAVE, true)?;
     let place = fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0)?;
     mount::attach(tree, &place)

@@ -337,7 +337,9 @@ impl Display for Op {
             Op::Propagate(kind) => {
                 write!(f, "make / recursively{}", Attr { propagation: *kind, ..Attr::default() })
             }
-            Op::BindRoot { tree, .. } => write!(f, "attach the root file system of {tree}"),
+            Op::BindRoot { tree: Some(tree), .. } => write!(f, "attach the root file system of {tree}"),
+            Op::BindRoot { tree: None, .. } => f.write_str("attach it as the root file system"),
+            Op::MapIds { program, ranges } => write!(f, "have {program} map {ranges:?}"),
             Op::UseRoot(slot) => write!(f, "take {slot} as the root"),
             Op::Mount { fs, params, attr, target, copy_up, .. } => {
                 mount(f, fs, params, *attr, target)?;
@@ -469,6 +471,7 @@ impl Op {
             Op::Keyring(_) => "keyring",
             Op::Propagate(_) => "propagate",
             Op::BindRoot { .. } => "bind-root",
+            Op::MapIds { .. } => "map-ids",
             Op::UseRoot(_) => "use-root",
             Op::Mount { .. } => "mount",
             Op::Reconfigure { .. } => "reconfigure",
@@ -522,7 +525,7 @@ impl Display for Line<'_> {
             },
             Op::Setns(number, _)
             | Op::Join(number, _)
-            | Op::BindRoot { tree: number, .. }
+            | Op::BindRoot { tree: Some(number), .. }
             | Op::UseRoot(number)
             | Op::SendPidfd(number)
             | Op::Console { socket: number, .. } => match slot(number) {

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 struct Child<'a> {
     ready: &'a Ready<'a>,
     /// Set by [`Op::BindRoot`] or [`Op::UseRoot`].
-    root: Option<Slot>,
+    root: Option<BorrowedFd<'a>>,
     /// Made with the first mask.
     covers: Covers,
     /// The number of the descriptor that [`Op::Filter`] has made for an agent, or 0.
@@ -87,7 +87,7 @@ impl<'a> Child<'a> {
             Op::Keyring(name) => keyring(name)?,
             Op::Propagate(kind) => root::propagate(*kind)?,
             Op::BindRoot { tree, path } => self.bind_root(*tree, path.as_deref())?,
-            Op::UseRoot(slot) => self.root = Some(*slot),
+            Op::UseRoot(slot) => self.root = Some(self.slot(*slot)?.as_fd()),
             Op::Mount { fs, source, params, attr, target, copy_up } => {
                 attach::mount(self.root()?, fs, source, params, *attr, target, *copy_up)?;
             }
@@ -116,7 +116,7 @@ impl<'a> Child<'a> {
             Op::Chroot { own_mounts } => root::chroot(self.root()?, *own_mounts)?,
             Op::ReadOnly(path) => crate::mounts::cover::read_only(self.root()?, path)?,
             Op::Mask(path) => {
-                let root = self.slot(self.root.ok_or(Errno::ENOENT)?)?;
+                let root = self.root()?;
                 self.covers.mask(root, path)?;
             }
             Op::Console { socket, size, bind } => self.console(*socket, *size, *bind)?,
@@ -150,6 +150,7 @@ impl<'a> Child<'a> {
             | Op::Open(_)
             | Op::Clone(_)
             | Op::HookState { .. }
+            | Op::MapIds { .. }
             | Op::NetDevice { .. }
             | Op::Listener { .. }
             | Op::Resctrl(_)
@@ -166,8 +167,8 @@ impl<'a> Child<'a> {
         self.ready.slots.get(slot.0).and_then(Option::as_ref).ok_or(Errno::EBADF)
     }
 
-    fn root(&self) -> Result<&'a OwnedFd> {
-        self.slot(self.root.ok_or(Errno::ENOENT)?)
+    fn root(&self) -> Result<BorrowedFd<'a>> {
+        self.root.ok_or(Errno::ENOENT)
     }
 
     /// Sends or awaits the word of a rendezvous. A link that ended means that the command is gone.
@@ -211,16 +212,20 @@ impl<'a> Child<'a> {
         hooks::run(hook, args, env, hook_files(self.ready.plan, self.ready.slots)?)
     }
 
-    fn bind_root(&mut self, tree: Slot, path: Option<&CStr>) -> Result<()> {
+    fn bind_root(&mut self, tree: Option<Slot>, path: Option<&CStr>) -> Result<()> {
+        let tree = match tree {
+            Some(slot) => self.slot(slot)?.as_fd(),
+            None => fs::keep_open(Left::into_inner(self.tree.take().ok_or(Errno::EBADF)?)),
+        };
         self.root = Some(tree);
-        root::bind(self.slot(tree)?, path.unwrap_or(c"/"))
+        root::bind(tree, path.unwrap_or(c"/"))
     }
 
     /// The root of create's steps, or that of the container whose namespaces were joined.
     fn console(&self, socket: Slot, size: Option<Size>, bind: bool) -> Result<()> {
         let socket = self.slot(socket)?;
         match self.root {
-            Some(root) => console::make(self.slot(root)?, socket, size, bind),
+            Some(root) => console::make(root, socket, size, bind),
             None => {
                 let root = fs::open_at(fs::cwd(), c"/", fs::O_PATH | fs::O_DIRECTORY, 0)?;
                 console::make(&root, socket, size, bind)

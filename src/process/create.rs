@@ -59,7 +59,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     draft.prepare("runtime", Op::StateDir);
     let state_dir = draft.open("runtime", Opening::StateDir);
     let proc = draft.open("runtime", Opening::Proc);
-    plan_cgroup(request, spec, &mut draft);
+    plan_cgroup(request, spec, host, &mut draft);
     let mut filter = spec.linux.seccomp.as_ref().and_then(|profile| seccomp::plan(profile, &mut draft));
 
     let wanted = Wanted::read(spec, &mut draft);
@@ -72,7 +72,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     }
     namespaces::plan(spec, host, &wanted, proc, &mut draft);
     plan_session(&request.id, request.no_new_keyring, process, proc, &mut draft);
-    plan_root(request, spec, own_mounts, &mut draft);
+    plan_root(request, spec, host, own_mounts, &mut draft);
     mounts::plan(spec, host, &request.bundle, &mut draft);
     mounts::devices::plan(spec, host, &mut draft);
     plan_notify(request, own_mounts, &mut draft);
@@ -156,9 +156,9 @@ fn check_process(process: &Process, draft: &mut Draft) {
 }
 
 /// `linux.cgroupsPath` and `linux.resources`: in force before the child's first instruction.
-fn plan_cgroup(request: &Request, spec: &Spec, draft: &mut Draft) {
+fn plan_cgroup(request: &Request, spec: &Spec, host: &Host, draft: &mut Draft) {
     let Some((path, controllers)) = &request.cgroup else {
-        return resources::refuse(&spec.linux.resources, draft);
+        return resources::refuse(&spec.linux.resources, host.unprivileged, draft);
     };
     let path = draft.c_string("linux.cgroupsPath", path);
     draft.prepare("linux.cgroupsPath", Op::Cgroup(path));
@@ -168,7 +168,10 @@ fn plan_cgroup(request: &Request, spec: &Spec, draft: &mut Draft) {
         resources.to_mut().pids = None;
     }
     resources::plan(&resources, controllers, &Present::default(), draft);
-    devices::plan(&spec.linux.resources.devices, &spec.linux.devices, draft);
+    // The kernel takes no device program of others; in a user namespace nobody can make a node (mknod(2)).
+    if !host.unprivileged {
+        devices::plan(&spec.linux.resources.devices, &spec.linux.devices, draft);
+    }
     if let Some(uid) = cgroupv2::owner(spec) {
         draft.prepare("linux.cgroupsPath", Op::Delegate(uid));
     }
@@ -211,7 +214,7 @@ pub fn plan_session(id: &str, no_new_keyring: bool, process: &Process, proc: Slo
 }
 
 /// `root` (config.md#root): attached before the mounts that go into it.
-fn plan_root(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draft) {
+fn plan_root(request: &Request, spec: &Spec, host: &Host, own_mounts: bool, draft: &mut Draft) {
     let Some(root) = &spec.root else { return };
     let path = draft.c_string("root.path", &mounts::in_bundle(&request.bundle, &root.path));
     if own_mounts {
@@ -221,8 +224,13 @@ fn plan_root(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draft
             _ => propagation::SLAVE,
         };
         let seen = (!spec.hooks.create_container.is_empty()).then(|| path.clone());
-        let tree = draft.open("root.path", Opening::Tree { path, recursive: true, idmap: None });
         draft.child("linux.rootfsPropagation", Op::Propagate(kind));
+        let tree = if host.euid == 0 {
+            Some(draft.open("root.path", Opening::Tree { path, recursive: true, idmap: None }))
+        } else {
+            draft.child("root.path", Op::Tree { path, recursive: true });
+            None
+        };
         draft.child("root.path", Op::BindRoot { tree, path: seen });
     } else {
         let slot = draft.open("root.path", Opening::Directory { path });

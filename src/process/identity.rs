@@ -88,7 +88,12 @@ pub fn plan_identity(spec: &Spec, process: &Process, host: &Host, filtered: bool
     // crun's: the caller's groups stay, for files that they alone give access to (`podman run --group-add keep-groups`).
     let keep =
         spec.annotations.get(&KEEP_GROUPS.into()).is_some_and(|value| matches!(&**value, "1" | "true"));
-    let groups = (!keep).then(|| user.additional_gids.clone());
+    let denied = host.setgroups_denied;
+    if denied && !keep && !user.additional_gids.is_empty() {
+        let text = "setgroups(2) is denied here: have newgidmap(1) map the groups";
+        draft.problem("process.user.additionalGids", text);
+    }
+    let groups = (!keep && !denied).then(|| user.additional_gids.clone());
     draft.child("process.user", Op::Become { uid: user.uid, gid: user.gid, groups });
     let umask = user.umask.unwrap_or(host.umask);
     if umask > 0o7777 {

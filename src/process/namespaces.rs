@@ -7,7 +7,7 @@
 //! - a joined user namespace is entered by a relay before the clone, so that it owns what the clone makes;
 //! - a time namespace is unshared, given its offsets, and then entered: no process may be in it before.
 
-use crate::host::Host;
+use crate::host::{Host, is_own};
 use crate::mounts::idmap::lines;
 use crate::plan::{At, Clone, Draft, Meet, Namespace, Op, Opening, Slot};
 use crate::spec::Spec;
@@ -174,6 +174,12 @@ fn plan_user(spec: &Spec, host: &Host, draft: &mut Draft) {
         ("linux.gidMappings", c"gid_map", &spec.linux.gid_mappings),
     ] {
         let bytes = lines(name, list, draft).into_bytes();
+        if host.euid != 0 && !is_own(list, if file == c"uid_map" { host.euid } else { host.egid }) {
+            let program = if file == c"uid_map" { "newuidmap" } else { "newgidmap" };
+            let ranges = list.iter().flat_map(|map| [map.container_id, map.host_id, map.size]).collect();
+            draft.parent(name, Op::MapIds { program, ranges });
+            continue;
+        }
         if name == "linux.gidMappings" && host.euid != 0 {
             // user_namespaces(7): an unprivileged writer of gid_map must give up setgroups(2) first.
             draft.parent(

@@ -197,6 +197,7 @@ impl<'a> Parent<'a> {
             }
             Op::Hook(hook) => self.hook(number, step, hook)?,
             Op::Write { at, path, bytes } => self.write(step, *at, path, bytes)?,
+            Op::MapIds { program, ranges } => self.have_ids_mapped(step, program, ranges)?,
             Op::NetDevice { name, to } => self.give_interface(step, name, to)?,
             Op::Listener { path, metadata } => self.send_listener(step, path, metadata)?,
             Op::Resctrl(group) => self.groups = Some(Groups::make(&step.origin, group)?),
@@ -410,6 +411,21 @@ impl<'a> Parent<'a> {
             }
             At::Proc(_) => bail!("{}: is not the parent's to write", step.origin),
         }
+    }
+
+    /// newuidmap(1) and newgidmap(1) may do what the caller may not, for its ids of /etc/subuid and /etc/subgid.
+    fn have_ids_mapped(&self, step: &Step, program: &str, ranges: &[u32]) -> Result<()> {
+        let pid = self.child.as_ref().context("runtime: there is no child yet")?.pid;
+        let output = std::process::Command::new(program)
+            .arg(pid.to_string())
+            .args(ranges.iter().map(u32::to_string))
+            .output()
+            .with_context(|| format!("{}: run {program} (Debian's package uidmap)", step.origin))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+            bail!("{}: {program}: {said}", step.origin);
+        }
+        Ok(())
     }
 
     /// /proc/PID of the child, in the host's verified procfs.

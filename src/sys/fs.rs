@@ -5,7 +5,7 @@
 use super::{Errno, Result, check};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 pub use libc::{
     O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY,
@@ -45,6 +45,14 @@ pub type Left = core::mem::ManuallyDrop<OwnedFd>;
 #[must_use]
 pub fn leave(fd: OwnedFd) -> Left {
     Left::new(fd)
+}
+
+/// The same, for what is used up to the end.
+#[must_use]
+pub fn keep_open(fd: OwnedFd) -> BorrowedFd<'static> {
+    let fd = fd.into_raw_fd();
+    // SAFETY: nobody owns the number any more, so nothing closes it before the close_range, behind which nothing uses it.
+    unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
 /// Opens `path` below `dir` with openat2(2). `flags` are `O_*`; `O_CLOEXEC` is always added. `mode` counts with
@@ -320,6 +328,14 @@ pub fn may_execute(path: &CStr) -> Result<()> {
     let (dir, flags) = (libc::AT_FDCWD, libc::AT_EACCESS);
     // SAFETY: `path` ends with a NUL and the kernel only reads it.
     check(unsafe { libc::syscall(libc::SYS_faccessat2, dir, path.as_ptr(), libc::X_OK, flags) }).map(drop)
+}
+
+/// Whether the effective user may write to what `path` names below `dir`: in a directory, make files (faccessat2(2),
+/// `W_OK` with `AT_EACCESS`).
+pub fn may_write(dir: impl AsFd, path: &CStr) -> Result<()> {
+    let (dir, flags) = (dir.as_fd().as_raw_fd(), libc::AT_EACCESS);
+    // SAFETY: `path` ends with a NUL and the kernel only reads it.
+    check(unsafe { libc::syscall(libc::SYS_faccessat2, dir, path.as_ptr(), libc::W_OK, flags) }).map(drop)
 }
 
 /// Makes `path` the working directory (chdir(2)).
