@@ -78,11 +78,7 @@ fn a_user_runs_a_container_whose_root_it_is() {
     };
     let run = rootless.run();
     let words: Vec<&str> = run.stdout.split_whitespace().collect();
-    assert_eq!(
-        (run.code, words.as_slice()),
-        (0, &["uid=0", "gid=0", "0", "65534", "1", "0"][..]),
-        "{run:?}"
-    );
+    assert_eq!((run.code, words.as_slice()), (0, &["uid=0", "gid=0", "0", "65534", "1", "0"][..]), "{run:?}");
     fs::remove_file(rootless.bundle.rootfs("tmp/file")).unwrap();
     rootless.bundle.leftovers();
 }
