@@ -18,7 +18,7 @@ VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests conformance conformance-vm oci-validation install cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests systemd-tests conformance conformance-vm oci-validation install cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -51,6 +51,13 @@ vm-tests: ## Run the tests that need cgroup v2 controllers, in the virtual machi
 		echo "in the virtual machine: $$test"; \
 		CASQUE_RIG=1 rig/vm --timeout 900 -- "$$program" --include-ignored || exit 1; \
 	done
+
+# The systemd cgroup driver under a real systemd; a debug build, for it has steps fail.
+systemd-tests: ## Run the tests of --systemd-cgroup, in a virtual machine with systemd
+	@rig/vm --setup --systemd --kernel 6.1
+	@program=$$($(CARGO) test --locked -p casque --test systemd --no-run --message-format=json 2>/dev/null | \
+		sed -n 's|.*"executable":"\([^"]*/systemd-[^"]*\)".*|\1|p' | tail -n 1); \
+	CI=1 rig/vm --systemd --timeout 900 -- "$$program" --include-ignored --test-threads 1
 
 conformance: build ## Run our own conformance suite: RUNTIME=/path (casque by default)
 	$(CARGO) build --release --locked -q -p conformance

@@ -3,7 +3,8 @@
 //! Planners use [`path`], [`resources`] and [`devices`], which turn config.json into steps and read nothing; the
 //! parent and the commands use [`Cgroup`], which performs. Nothing here runs in the child, and nothing writes
 //! `cgroup.procs`: processes are born in their cgroup (clone3 with CLONE_INTO_CGROUP), because a late move waits
-//! for an RCU grace period and would let code run outside of the limits.
+//! for an RCU grace period and would let code run outside of the limits. Only the process that holds a scope of
+//! [`systemd`] before is moved, and runs nothing.
 //!
 //! Everything is done below the descriptor of the mount and, in it, below that of the cgroup, with openat2(2).
 //! Facts: Documentation/admin-guide/cgroup-v2.rst of the kernel, cgroups(7).
@@ -19,6 +20,7 @@ mod program;
 mod remove;
 pub mod resources;
 pub mod stats;
+pub mod systemd;
 mod walk;
 
 pub use controllers::Controllers;

@@ -237,7 +237,7 @@ pub fn casque(wanted: Option<&str>) -> Command {
                 .help("What is told: error leaves warnings out, debug is --debug"),
         )
         .arg(flag("debug", "Tell each step of the plan too"))
-        .arg(flag("systemd-cgroup", "Have systemd make the cgroup (not supported yet)"))
+        .arg(flag("systemd-cgroup", "Have systemd make the cgroup, as a unit"))
         .arg(
             Arg::new("cgroup-manager")
                 .long("cgroup-manager")

@@ -19,6 +19,7 @@ mod start;
 mod state;
 mod update;
 
+use crate::cgroupv2::systemd::{self, Manager};
 use crate::cgroupv2::{self, Cgroup, Mode, Mount};
 use crate::error::At;
 use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
@@ -30,7 +31,7 @@ use crate::process::seal::seal;
 use crate::process::wait::Signals;
 use crate::process::{console, end, home, identity, notify, rdt};
 use crate::spec::Spec;
-use crate::state::{CgroupPath, Container};
+use crate::state::{CgroupPath, Container, Unit};
 use crate::sys::{Errno, fs, process};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ArgMatches;
@@ -47,10 +48,21 @@ pub struct Globals {
     pub root: PathBuf,
     /// Whether the command line names it.
     pub root_given: bool,
-    /// Whether containers get a cgroup: not with `--cgroup-manager disabled`.
-    pub cgroups: bool,
+    /// Who makes a container's cgroup.
+    pub maker: Maker,
     /// `--log`, `--log-format`, `--debug`
     pub log: Log,
+}
+
+/// `--cgroup-manager`, `--systemd-cgroup`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// casque
+    Own,
+    /// systemd, as a unit of its own
+    Systemd,
+    /// Nobody: containers stay in the caller's.
+    Nobody,
 }
 
 /// Runs the command of a command line: 0, 1 after an error, 2 for a command line that makes no sense, or the
@@ -98,13 +110,16 @@ fn seal_if_cloning(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
 
 fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
     let manager = matches.get_one::<String>("cgroup-manager").map_or("cgroupfs", String::as_str);
-    if matches.get_flag("systemd-cgroup") || manager == "systemd" {
-        bail!("--systemd-cgroup: is not supported yet");
-    }
+    let maker = match manager {
+        "disabled" => Maker::Nobody,
+        "systemd" => Maker::Systemd,
+        _ if matches.get_flag("systemd-cgroup") => Maker::Systemd,
+        _ => Maker::Own,
+    };
     let given = matches.get_one::<PathBuf>("root").cloned();
     let root_given = given.is_some();
     let root = given.unwrap_or_else(default_root);
-    let globals = Globals { root, root_given, cgroups: manager != "disabled", log: log.clone() };
+    let globals = Globals { root, root_given, maker, log: log.clone() };
     match matches.subcommand() {
         Some(("check", args)) => check::main(&globals, args),
         Some(("create", args)) => create::main(&globals, args),
@@ -157,6 +172,8 @@ pub struct Bundle {
     pub request: Request,
     /// cgroup2, for making the container's cgroup.
     pub cgroups: Option<Mount>,
+    /// systemd, if that makes it.
+    pub systemd: Option<Manager>,
 }
 
 /// Reads a file that the operator named.
@@ -212,8 +229,9 @@ impl Bundle {
             env: Vec::new(),
             notify: notify::is_wanted(),
             cgroup: None,
+            unit: None,
         };
-        Ok(Bundle { config, request, cgroups: None })
+        Ok(Bundle { config, request, cgroups: None, systemd: None })
     }
 
     /// The configuration, typed.
@@ -221,8 +239,44 @@ impl Bundle {
         crate::spec::load(config).map_err(|text| anyhow!("config.json: {text}"))
     }
 
-    /// Settles where the container's cgroup will be.
-    pub fn find_cgroup(&mut self, spec: &Spec) -> Result<()> {
+    /// Settles where the container's cgroup will be, if it gets one.
+    pub fn find_cgroup(&mut self, globals: &Globals, spec: &Spec) -> Result<()> {
+        match globals.maker {
+            Maker::Own => self.find_own_cgroup(spec),
+            Maker::Systemd => self.find_unit(spec),
+            Maker::Nobody => Ok(()),
+        }
+    }
+
+    /// Settles the unit, of which nothing is made yet, and where systemd will put its cgroup.
+    fn find_unit(&mut self, spec: &Spec) -> Result<()> {
+        let mount = Mount::find().at("linux.cgroupsPath", "")?;
+        if mount.mode == Mode::Hybrid {
+            bail!(
+                "--systemd-cgroup: needs a machine with cgroup v2 alone, and version 1 is mounted here too"
+            );
+        }
+        let user = systemd::is_users();
+        let unreachable = |why| anyhow!("--systemd-cgroup: {why}");
+        let manager = Manager::connect(user).map_err(unreachable)?;
+        let root = manager.root().map_err(unreachable)?;
+        let unit = systemd::resolve(&spec.linux.cgroups_path, &self.request.id, &root, user)
+            .map_err(|text| anyhow!("linux.cgroupsPath: {text}"))?;
+        let path = match spec.annotations.get(&systemd::SUBGROUP.into()).map_or("", |name| name) {
+            "" => unit.cgroup.clone(),
+            name if name.contains(['/', '\n']) || matches!(name, "." | "..") => {
+                bail!("annotations[\"{}\"]: {name:?} is no name of a cgroup", systemd::SUBGROUP)
+            }
+            name => format!("{}/{name}", unit.cgroup),
+        };
+        self.request.cgroup = Some((path, mount.controllers_beside("").at("linux.resources", "")?));
+        self.request.unit = Some((unit, user));
+        self.cgroups = Some(mount);
+        self.systemd = Some(manager);
+        Ok(())
+    }
+
+    fn find_own_cgroup(&mut self, spec: &Spec) -> Result<()> {
         let mount = Mount::find().at("linux.cgroupsPath", "")?;
         let asked = &*spec.linux.cgroups_path;
         let hierarchies = if mount.mode == Mode::Unified && asked.starts_with('/') {
@@ -298,6 +352,11 @@ impl Bundle {
                     mount: mount.dir.to_string_lossy().into_owned(),
                     hybrid: mount.mode == Mode::Hybrid,
                     path: path.clone(),
+                    unit: self
+                        .request
+                        .unit
+                        .as_ref()
+                        .map(|(unit, user)| Unit { name: unit.name.clone(), user: *user }),
                 }
             }),
             no_new_keyring: self.request.no_new_keyring,
@@ -343,9 +402,7 @@ fn make<T>(
     claim_descriptors(bundle.request.preserve_fds)?;
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
-    if globals.cgroups {
-        bundle.find_cgroup(&spec)?;
-    }
+    bundle.find_cgroup(globals, &spec)?;
     // `create` does not stay to copy a terminal.
     bundle.request.terminal.detach |= !start;
     bundle.fill_in(&spec);
@@ -363,7 +420,13 @@ fn make<T>(
         controllers: bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers),
         waits: !start,
     };
-    let job = Job { plan: &plan, container: &container, cgroups: bundle.cgroups.as_ref(), new: Some(new) };
+    let job = Job {
+        plan: &plan,
+        container: &container,
+        cgroups: bundle.cgroups.as_ref(),
+        systemd: bundle.systemd.as_ref(),
+        new: Some(new),
+    };
     let signals = (!bundle.request.terminal.detach).then(Signals::block).transpose()?;
     let created = parent::create(&job)?;
     // Not before: a failing command must say one thing only.

@@ -257,6 +257,21 @@ pub struct Group {
     pub monitor: Option<CString>,
 }
 
+/// A transient unit of systemd, whose cgroup is the container's (systemd.scope(5), systemd.slice(5)).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Such as `docker-1234.scope`.
+    pub name: String,
+    /// Its cgroup, below cgroup2's root.
+    pub cgroup: CString,
+    /// The name of a cgroup in it that the container gets in its place.
+    pub subgroup: Option<CString>,
+    /// Whether it lives by its processes, so that one must hold it until the child is there: a scope.
+    pub held: bool,
+    /// Its properties; the values in GVariant's text form.
+    pub properties: Vec<(String, String)>,
+}
+
 /// How the child is made.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Clone {
@@ -278,6 +293,8 @@ pub enum Op {
     StateDir,
     /// (parent) Make the container's cgroup with every controller that there is; the path is below cgroup2's root.
     Cgroup(CString),
+    /// (parent) Have systemd make the container's cgroup.
+    Unit(Unit),
     /// (parent) Have the child be born in this cgroup of a container that runs; the path is below cgroup2's root.
     EnterCgroup(CString),
     /// (parent) Load a device program and attach it to the cgroup; BPF instructions.

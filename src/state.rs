@@ -66,6 +66,18 @@ pub struct CgroupPath {
     pub hybrid: bool,
     /// The path below the mount.
     pub path: String,
+    /// The unit of systemd that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+}
+
+/// A unit of systemd that was made for a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Such as `docker-1234.scope`.
+    pub name: String,
+    /// Whether a user's systemd has it.
+    pub user: bool,
 }
 
 /// state.json: the container's first process.

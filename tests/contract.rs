@@ -270,7 +270,7 @@ fn without_a_cgroup_a_container_runs_and_limits_are_refused() {
     let text = "linux.resources.memory.limit: the container gets no cgroup that could hold this limit";
     assert!(bundle.casque(&words).error().starts_with(text));
     let systemd = ["--cgroup-manager", "systemd", "create", "--bundle", dir, &bundle.id];
-    assert_eq!(bundle.casque(&systemd).error(), "--systemd-cgroup: is not supported yet");
+    assert!(bundle.casque(&systemd).error().starts_with("--systemd-cgroup: "));
 }
 
 #[test]

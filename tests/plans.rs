@@ -6,7 +6,7 @@
 #[path = "support/configs.rs"]
 mod configs;
 
-use casque::cgroupv2::Controllers;
+use casque::cgroupv2::{self, Controllers};
 use casque::host::Host;
 use casque::plan::{At, Draft, Meet, Op, Plan, Slot, Step};
 use casque::process::create::{Request, plan};
@@ -96,6 +96,9 @@ fn golden() -> Vec<(&'static str, Value)> {
     });
     let mut terminal = configs::default();
     terminal["process"]["terminal"] = json!(true);
+    let mut systemd = limits.clone();
+    systemd["annotations"] = json!({"org.systemd.property.TimeoutStopSec": "uint64 5"});
+    systemd["linux"]["resources"]["pids"]["limit"] = json!(1);
     vec![
         ("default", configs::default()),
         ("terminal", terminal),
@@ -104,6 +107,7 @@ fn golden() -> Vec<(&'static str, Value)> {
         ("pod", configs::pod(42)),
         ("everything", configs::everything("/host")),
         ("limits", limits),
+        ("systemd", systemd),
     ]
 }
 
@@ -111,7 +115,16 @@ fn golden() -> Vec<(&'static str, Value)> {
 fn a_golden_plan_is_what_the_text_says() {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut changed = Vec::new();
-    let plans = golden().into_iter().map(|(name, config)| (name, sound(&config, |_| {}).to_string()));
+    let in_unit = |name: &str, request: &mut Request| {
+        if name == "systemd" {
+            let unit = cgroupv2::systemd::resolve("a-b.slice:p:golden", "golden", "", false).unwrap();
+            request.cgroup.as_mut().unwrap().0 = format!("{}/inner", unit.cgroup);
+            request.unit = Some((unit, false));
+        }
+    };
+    let plans = golden().into_iter();
+    let plans =
+        plans.map(|(name, config)| (name, sound(&config, |request| in_unit(name, request)).to_string()));
     let of_exec = [("exec", configs::docker("/host")), ("exec-user", configs::user())];
     let of_exec = of_exec.map(|(name, config)| (name, plan_exec(&config).to_string()));
     for (name, found) in plans.chain(of_exec) {
@@ -212,6 +225,7 @@ fn side(op: &Op) -> Side {
         Op::Write { at: At::Proc(_), .. } => Side::Child,
         Op::StateDir
         | Op::Cgroup(_)
+        | Op::Unit(_)
         | Op::EnterCgroup(_)
         | Op::DeviceProgram(_)
         | Op::Delegate(_)

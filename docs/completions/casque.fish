@@ -36,7 +36,7 @@ systemd\t''
 disabled\t''"
 complete -c casque -n "__fish_casque_needs_command" -l rootless -d 'Accepted: it is found out' -r
 complete -c casque -n "__fish_casque_needs_command" -l debug -d 'Tell each step of the plan too'
-complete -c casque -n "__fish_casque_needs_command" -l systemd-cgroup -d 'Have systemd make the cgroup (not supported yet)'
+complete -c casque -n "__fish_casque_needs_command" -l systemd-cgroup -d 'Have systemd make the cgroup, as a unit'
 complete -c casque -n "__fish_casque_needs_command" -s v -l version -d 'Print the version'
 complete -c casque -n "__fish_casque_needs_command" -s h -l help -d 'Print help'
 complete -c casque -n "__fish_casque_needs_command" -f -a "check" -d 'Report all problems of a bundle, without running it'

@@ -101,6 +101,16 @@ pub fn plan(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) {
 /// The program of these rules and of the devices that every container may use; `None` if all is allowed, as it is
 /// without rules. Rules that make no sense are problems of the draft.
 pub fn compile(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Option<Vec<u64>> {
+    let (chars, blocks) = tables(rules, listed, draft)?;
+    let program = program::assemble(&chars, &blocks);
+    if program.is_none() {
+        draft.problem("linux.resources.devices", "too many rules for one BPF program");
+    }
+    program
+}
+
+/// What the rules allow of character and of block devices; `None` if that is all.
+fn tables(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Option<(Table, Table)> {
     if rules.is_empty() {
         return None;
     }
@@ -120,14 +130,63 @@ pub fn compile(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Op
     parsed.extend(made.map(|(kinds, major, minor)| Rule { allow: true, kinds, major, minor, access: MKNOD }));
     let (chars, blocks) = (table(&parsed, Kinds::Char), table(&parsed, Kinds::Block));
     let open = |table: &Table| table.entries.is_empty() && table.default == uniform(ALL);
-    if open(&chars) && open(&blocks) {
-        return None;
+    if open(&chars) && open(&blocks) { None } else { Some((chars, blocks)) }
+}
+
+/// What these rules allow as systemd's DeviceAllow= takes it, devices and letters of `rwm`; `None` if that is all. Such a
+/// list cannot deny again, nor name a minor number of any major one: where the rules do, it allows more than they.
+#[must_use]
+pub fn allowed(rules: &[DeviceRule], listed: &[Device]) -> Option<Vec<(String, String)>> {
+    // Mistakes in the rules are told where they are compiled.
+    let (chars, blocks) = tables(rules, listed, &mut Draft::default())?;
+    let mut all = Vec::new();
+    for (name, table) in [("char", chars), ("block", blocks)] {
+        let of_any = table.entries.iter().filter(|(place, _)| matches!(place, Place::BlockOfAny(_)));
+        let any = of_any.fold(anywhere(&table.default), |all, (_, ways)| all | anywhere(ways));
+        let mut allow = |device: String, access: u8, beside: u8| {
+            if access & !beside != 0 {
+                all.push((device, letters(access)));
+            }
+        };
+        allow(format!("{name}-*"), any, 0);
+        for (place, ways) in &table.entries {
+            match *place {
+                Place::BlockOfAny(_) => {}
+                // One entry must allow all ways of an access, so what is allowed anyway is in it, too.
+                Place::Major(major) => allow(format!("{name}-{major}"), anywhere(ways) | any, any),
+                Place::Block { major, block } => {
+                    let rest = table.entries.iter().find(|(other, _)| *other == Place::Major(major));
+                    let beside = rest.map_or(any, |(_, ways)| anywhere(ways) | any);
+                    for bit in 0..64 {
+                        let device = format!("/dev/{name}/{major}:{}", block << 6 | bit);
+                        allow(device, at(ways, bit) | any, beside);
+                    }
+                }
+            }
+        }
     }
-    let program = program::assemble(&chars, &blocks);
-    if program.is_none() {
-        draft.problem("linux.resources.devices", "too many rules for one BPF program");
-    }
-    program
+    Some(all)
+}
+
+/// The ways of access to some device of a block, and to one.
+fn anywhere(ways: &Ways) -> u8 {
+    collect(ways, |bits| bits != 0)
+}
+
+fn at(ways: &Ways, bit: u32) -> u8 {
+    collect(ways, |bits| bits >> bit & 1 == 1)
+}
+
+fn collect(ways: &Ways, holds: impl Fn(u64) -> bool) -> u8 {
+    ways.iter().enumerate().fold(0, |all, (way, bits)| all | u8::from(holds(*bits)) << way)
+}
+
+fn letters(access: u8) -> String {
+    [(READ, 'r'), (WRITE, 'w'), (MKNOD, 'm')]
+        .iter()
+        .filter(|(way, _)| access & way != 0)
+        .map(|(_, letter)| letter)
+        .collect()
 }
 
 /// A listed device as a rule names it; none for a fifo, and for one with mistakes, which others tell.

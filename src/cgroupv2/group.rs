@@ -75,6 +75,23 @@ impl Cgroup {
         Ok(Cgroup { dir, path, made: 0, refusal: None })
     }
 
+    /// Makes a cgroup in this one, which systemd has given away, and gives it all controllers. `pid` is in this cgroup now:
+    /// it goes into the new one, for a cgroup that has processes cannot give controllers to those below it.
+    pub fn divide(&self, name: &CStr, pid: Option<u32>) -> std::result::Result<Cgroup, Failure> {
+        let path = CString::new([self.path.to_bytes(), b"/", name.to_bytes()].concat());
+        let path = path.map_err(|_| ("make a cgroup".to_owned(), Errno::EINVAL))?;
+        let fail = |errno| (format!("make cgroup {}", path.to_string_lossy()), errno);
+        fs::mkdir_at(&self.dir, name, 0o755).map_err(fail)?;
+        let dir = open_directory(&self.dir, name).map_err(fail)?;
+        if let Some(pid) = pid {
+            write_file(&dir, c"cgroup.procs", pid.to_string().as_bytes()).map_err(fail)?;
+        }
+        let has = self.read(c"cgroup.controllers").map_err(fail)?;
+        let all: Vec<&str> = has.split_ascii_whitespace().collect();
+        let refusal = give(&self.dir, &all).err().map(|errno| (self.path.clone(), errno));
+        Ok(Cgroup { dir, path, made: 0, refusal })
+    }
+
     /// The path from the mount's root, beginning with `/`: what state.json keeps.
     #[must_use]
     pub fn path(&self) -> &CStr {

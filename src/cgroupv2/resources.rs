@@ -44,13 +44,6 @@ impl Present {
     }
 }
 
-/// Adds the writes that `resources` ask for to what is done before the clone.
-pub fn plan(resources: &Resources, controllers: &Controllers, present: &Present, draft: &mut Draft) {
-    for step in lower(resources, controllers, present, draft) {
-        draft.prepare(step.origin, step.op);
-    }
-}
-
 /// For a container that gets no cgroup: each limit is a problem, for nothing would enforce it. Engines send device rules
 /// nevertheless, so these are a warning, and of no concern where the caller is `unprivileged`: such a one can hand on
 /// only what it may use itself.

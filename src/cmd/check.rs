@@ -14,9 +14,7 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
     let mut problems = Vec::new();
-    if globals.cgroups
-        && let Err(error) = bundle.find_cgroup(&spec)
-    {
+    if let Err(error) = bundle.find_cgroup(globals, &spec) {
         problems.push(format!("{error:#}"));
     }
     let mut draft = bundle.draft(&spec)?;

@@ -57,7 +57,7 @@ fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let draft = exec::plan(&request, &spec, &process, &host);
     refuse(&draft)?;
     let plan = draft.finish();
-    let job = Job { plan: &plan, container: &container, cgroups: mount.as_ref(), new: None };
+    let job = Job { plan: &plan, container: &container, cgroups: mount.as_ref(), systemd: None, new: None };
     if request.terminal.detach {
         parent::enter(&job)?;
         return Ok(0);

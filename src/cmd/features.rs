@@ -2,6 +2,7 @@
 //! together with stderr, so nothing else is ever printed; it needs neither root nor `--root`.
 
 use super::{SPEC_VERSION, print};
+use crate::cgroupv2::systemd::{SUBGROUP, properties};
 use crate::mounts::{CONTEXT_TYPE, options};
 use crate::plan::Namespace;
 use crate::process::create::PIDFD_RECEIVER;
@@ -22,7 +23,7 @@ struct Features {
     mount_options: &'static [&'static str],
     linux: Linux,
     annotations: BTreeMap<&'static str, &'static str>,
-    potentially_unsafe_config_annotations: [&'static str; 5],
+    potentially_unsafe_config_annotations: [&'static str; 7],
 }
 
 #[derive(Serialize)]
@@ -101,7 +102,16 @@ fn features() -> Features {
         mount_options: &options::KNOWN,
         linux: linux(),
         annotations: BTreeMap::from([("io.casque.version", env!("CARGO_PKG_VERSION"))]),
-        potentially_unsafe_config_annotations: [stderr, stdout, KEEP_GROUPS, CONTEXT_TYPE, PIDFD_RECEIVER],
+        potentially_unsafe_config_annotations: [
+            stderr,
+            stdout,
+            KEEP_GROUPS,
+            CONTEXT_TYPE,
+            PIDFD_RECEIVER,
+            SUBGROUP,
+            // All that begin so (features.md#unsafe-annotations-in-configjson).
+            properties::ANNOTATION,
+        ],
     }
 }
 
@@ -112,7 +122,7 @@ fn linux() -> Linux {
     Linux {
         namespaces: Namespace::ALL.iter().map(|kind| kind.name()).collect(),
         capabilities: capabilities.iter().map(ToString::to_string).collect(),
-        cgroup: Cgroup { v1: false, v2: true, systemd: false, systemd_user: false, rdma: true },
+        cgroup: Cgroup { v1: false, v2: true, systemd: true, systemd_user: true, rdma: true },
         seccomp: Seccomp {
             enabled: true,
             actions: seccomp::actions().collect(),

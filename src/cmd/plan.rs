@@ -9,9 +9,7 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let mut bundle = Bundle::read(args, false)?;
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
-    if globals.cgroups {
-        bundle.find_cgroup(&spec)?;
-    }
+    bundle.find_cgroup(globals, &spec)?;
     let draft = bundle.draft(&spec)?;
     refuse(&draft)?;
     for warning in &draft.warnings {

@@ -4,6 +4,8 @@
 //! it, or nothing. The kernel keeps it: nothing is saved, for a later update reads the cgroup, exec joins it, and
 //! config.json stays what the container was made of.
 
+mod unit;
+
 use super::{Globals, id, own_cgroup, read_file, refuse};
 use crate::cgroupv2::resources::{Present, lower};
 use crate::cgroupv2::{Cgroup, devices};
@@ -22,6 +24,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::str::FromStr;
+use unit::Change;
 
 /// Runs the command.
 pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
@@ -46,8 +49,10 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
     let devices =
         (!resources.devices.is_empty()).then(|| devices::compile(&resources.devices, &[], &mut draft));
     refuse(&draft)?;
+    let unit = container.as_ref().and_then(|container| container.cgroup.as_ref()?.unit.as_ref());
     let schemata = update_schemata(args, &dir, id(args))?;
-    if let Err(error) = apply(&cgroup, &writes, devices.as_ref().map(Option::as_deref)) {
+    let change = unit.map(|unit| Change::plan(unit, &cgroup, &writes, &resources));
+    if let Err(error) = apply(&cgroup, &writes, devices.as_ref().map(Option::as_deref), change.as_ref()) {
         schemata.iter().for_each(rdt::restore);
         return Err(error);
     }
@@ -144,10 +149,20 @@ fn size(text: &str) -> Option<i64> {
     i64::try_from(digits.checked_mul(1 << (10 * power))? / scale).ok()
 }
 
-/// Makes all changes, the devices' last; after an error, those that were made are taken back.
-fn apply(cgroup: &Cgroup, writes: &[Step], devices: Option<Option<&[u64]>>) -> Result<()> {
-    let mut made = Vec::new();
-    let done = write_all(cgroup, writes, &mut made).and_then(|()| match devices {
+/// Makes all changes, the unit's first and the devices' last; after an error, those that were made are taken back.
+fn apply(
+    cgroup: &Cgroup,
+    writes: &[Step],
+    devices: Option<Option<&[u64]>>,
+    change: Option<&Change>,
+) -> Result<()> {
+    let texts: Vec<String> = writes
+        .iter()
+        .map(|step| of(step).map_or_else(String::new, |(file, _)| before(cgroup, file)))
+        .collect();
+    let mut made = 0;
+    let told = change.map_or(Ok(()), Change::make);
+    let done = told.and_then(|()| write_all(cgroup, writes, &mut made)).and_then(|()| match devices {
         None => Ok(()),
         Some(program) => {
             let what = "replace the device program of the cgroup";
@@ -155,20 +170,32 @@ fn apply(cgroup: &Cgroup, writes: &[Step], devices: Option<Option<&[u64]>>) -> R
         }
     });
     if done.is_err() {
-        for (file, bytes, before) in made.into_iter().rev() {
-            restore(cgroup, file, bytes, &before);
+        if let Some(change) = change {
+            change.undo();
+            // systemd has written these files, too.
+            made = writes.len();
+        }
+        for (step, text) in writes.iter().zip(&texts).take(made).rev() {
+            if let Some((file, bytes)) = of(step) {
+                restore(cgroup, file, bytes, text);
+            }
         }
     }
     done
 }
 
-/// A file, what was written to it, and what was in it.
-type Made<'a> = (&'a CStr, &'a [u8], String);
+/// The file of a write, and what is written.
+fn of(step: &Step) -> Option<(&CStr, &[u8])> {
+    match &step.op {
+        Op::Write { path, bytes, .. } => Some((path, bytes)),
+        _ => None,
+    }
+}
 
-fn write_all<'a>(cgroup: &Cgroup, writes: &'a [Step], made: &mut Vec<Made<'a>>) -> Result<()> {
+/// Makes the writes, and counts them.
+fn write_all(cgroup: &Cgroup, writes: &[Step], made: &mut usize) -> Result<()> {
     for step in writes {
-        let Op::Write { path, bytes, .. } = &step.op else { continue };
-        let before = before(cgroup, path);
+        let Some((path, bytes)) = of(step) else { continue };
         if let Err(errno) = cgroup.write(path, bytes) {
             if let Some(reason) = cgroup.why_not(path) {
                 bail!("{}: {reason}", step.origin);
@@ -177,7 +204,7 @@ fn write_all<'a>(cgroup: &Cgroup, writes: &'a [Step], made: &mut Vec<Made<'a>>) 
                 format!("write {:?} to {}", String::from_utf8_lossy(bytes), path.to_string_lossy());
             return Err(Fault { origin: step.origin.to_string(), operation, errno }.into());
         }
-        made.push((path, bytes, before));
+        *made += 1;
     }
     Ok(())
 }

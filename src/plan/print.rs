@@ -4,7 +4,7 @@
 
 use super::{
     At, Attr, Clone, Group, Idmap, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step, Target,
-    UserNamespace,
+    Unit, UserNamespace,
 };
 use crate::sys::mount::{attr, propagation};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
@@ -203,6 +203,17 @@ fn resctrl(f: &mut Formatter<'_>, group: &Group) -> fmt::Result {
     f.write_str(if group.monitor.is_some() { ", monitored" } else { "" })
 }
 
+fn unit(f: &mut Formatter<'_>, unit: &Unit) -> fmt::Result {
+    write!(f, "have systemd make {} with the cgroup {}", unit.name, text(&unit.cgroup))?;
+    if let Some(name) = &unit.subgroup {
+        write!(f, " and {} in it", text(name))?;
+    }
+    for (number, (name, value)) in unit.properties.iter().enumerate() {
+        write!(f, "{}{name}={value}", if number == 0 { ": " } else { ", " })?;
+    }
+    Ok(())
+}
+
 /// The file of a [`Op::Write`] as a reader of /proc and /sys knows it.
 fn file(at: At, path: &CStr) -> String {
     match at {
@@ -301,6 +312,7 @@ impl Display for Op {
                 f.write_str("make the state directory, with the configuration and the fifo of start")
             }
             Op::Cgroup(path) => write!(f, "make the cgroup {}", text(path)),
+            Op::Unit(what) => unit(f, what),
             Op::EnterCgroup(path) => write!(f, "have the child be born in the cgroup {}", text(path)),
             Op::DeviceProgram(program) => {
                 write!(f, "attach a device program of {} instructions", program.len())
@@ -443,6 +455,7 @@ impl Op {
             Op::Meet(_) => "meet",
             Op::StateDir => "state-dir",
             Op::Cgroup(_) => "cgroup",
+            Op::Unit(_) => "unit",
             Op::EnterCgroup(_) => "enter-cgroup",
             Op::DeviceProgram(_) => "device-program",
             Op::Delegate(_) => "delegate",

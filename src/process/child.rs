@@ -144,6 +144,7 @@ impl<'a> Child<'a> {
             // The parent's own; the planner never puts them here, and a test walks all plans to see it.
             Op::StateDir
             | Op::Cgroup(_)
+            | Op::Unit(_)
             | Op::EnterCgroup(_)
             | Op::DeviceProgram(_)
             | Op::Delegate(_)

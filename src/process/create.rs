@@ -3,15 +3,14 @@
 use super::namespaces::{self, Wanted};
 use super::{console, hooks, identity, labels, listener, netdev, notify, rdt, settings};
 use crate::cgroupv2::resources::{self, Present};
-use crate::cgroupv2::{self, Controllers, devices};
+use crate::cgroupv2::{self, Controllers, devices, systemd};
 use crate::host::Host;
 use crate::mounts;
-use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Slot, Target};
+use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Slot, Step, Target, Unit};
 use crate::seccomp::{self, Compiled};
 use crate::spec::resources::Resources;
 use crate::spec::{Process, Spec};
 use crate::sys::mount::{attr, propagation};
-use std::borrow::Cow;
 use std::ffi::CString;
 
 /// What the command line adds to config.json.
@@ -42,6 +41,8 @@ pub struct Request {
     /// Where the container's cgroup is to be, below the cgroup2 mount, and which controllers there are; none with
     /// `--cgroup-manager disabled`.
     pub cgroup: Option<(String, Controllers)>,
+    /// The unit of systemd that this cgroup belongs to, and whether it is a user's systemd (`--systemd-cgroup`).
+    pub unit: Option<(systemd::Unit, bool)>,
 }
 
 /// The life of a container up to its program, as a table of contents.
@@ -160,14 +161,25 @@ fn plan_cgroup(request: &Request, spec: &Spec, host: &Host, draft: &mut Draft) {
     let Some((path, controllers)) = &request.cgroup else {
         return resources::refuse(&spec.linux.resources, host.unprivileged, draft);
     };
-    let path = draft.c_string("linux.cgroupsPath", path);
-    draft.prepare("linux.cgroupsPath", Op::Cgroup(path));
-    let mut resources = Cow::Borrowed(&spec.linux.resources);
-    if no_births(spec) {
-        // The first process, and the hooks that it calls from create, must be born: 0 comes in force when it is ready.
-        resources.to_mut().pids = None;
+    let mut writes = resources::lower(&spec.linux.resources, controllers, &Present::default(), draft);
+    match &request.unit {
+        None => {
+            let path = draft.c_string("linux.cgroupsPath", path);
+            draft.prepare("linux.cgroupsPath", Op::Cgroup(path));
+        }
+        Some((unit, user)) => plan_unit(request, spec, unit, *user, &writes, draft),
     }
-    resources::plan(&resources, controllers, &Present::default(), draft);
+    if late_pids(request, spec) {
+        // The first process, and the hooks that it calls from create, must be born: the limit comes in force when it is
+        // ready. A unit has it already, by its property, and gets room until then.
+        let pids = "linux.resources.pids.limit";
+        writes.retain(|step| step.origin != pids);
+        if request.unit.is_some() {
+            let op = Op::Write { at: At::Cgroup, path: c"pids.max".into(), bytes: b"3".into() };
+            writes.push(Step { origin: pids.into(), op });
+        }
+    }
+    writes.into_iter().for_each(|step| draft.prepare(step.origin, step.op));
     // The kernel takes no device program of others; in a user namespace nobody can make a node (mknod(2)).
     if !host.unprivileged {
         devices::plan(&spec.linux.resources.devices, &spec.linux.devices, draft);
@@ -177,9 +189,38 @@ fn plan_cgroup(request: &Request, spec: &Spec, host: &Host, draft: &mut Draft) {
     }
 }
 
-/// Whether the container is to have no process but its first one.
-fn no_births(spec: &Spec) -> bool {
-    spec.linux.resources.pids.as_ref().is_some_and(|pids| pids.limit == Some(0))
+/// The unit of systemd, whose properties say what the cgroup's files will say.
+fn plan_unit(
+    request: &Request,
+    spec: &Spec,
+    unit: &systemd::Unit,
+    user: bool,
+    writes: &[Step],
+    draft: &mut Draft,
+) {
+    let origin = "linux.cgroupsPath";
+    let properties = systemd::properties::plan(unit, &request.id, user, spec, writes, draft);
+    let inner =
+        request.cgroup.as_ref().and_then(|(path, _)| path.strip_prefix(&*unit.cgroup)?.strip_prefix('/'));
+    let op = Op::Unit(Unit {
+        name: unit.name.clone(),
+        cgroup: draft.c_string(origin, &unit.cgroup),
+        subgroup: inner.map(|name| draft.c_string(origin, name)),
+        held: !unit.is_slice(),
+        properties,
+    });
+    draft.prepare(origin, op);
+}
+
+/// Whether the limit of processes is too low for the making of the container: none but the first one, or less than the
+/// three that may be in a scope before the program: the one that holds it, a relay ([`Clone`]), and the child.
+fn late_pids(request: &Request, spec: &Spec) -> bool {
+    let limit = spec.linux.resources.pids.as_ref().and_then(|pids| pids.limit);
+    match limit {
+        Some(0) => true,
+        Some(1 | 2) => request.unit.is_some(),
+        _ => false,
+    }
 }
 
 /// Hooks that run before the program need files for their state and for what they print.
@@ -388,7 +429,7 @@ fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft
     if !spec.hooks.start_container.is_empty() {
         draft.parent("hooks", Op::HookState { status: "created", inside: true });
     }
-    if let (true, Some((_, controllers))) = (no_births(spec), &request.cgroup) {
+    if let (true, Some((_, controllers))) = (late_pids(request, spec), &request.cgroup) {
         let pids = Resources { pids: spec.linux.resources.pids.clone(), ..Resources::default() };
         for step in resources::lower(&pids, controllers, &Present::default(), draft) {
             draft.parent(step.origin, step.op);

@@ -2,12 +2,13 @@
 
 use super::rdt;
 use super::start::run_hooks;
+use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Mode, Mount};
 use crate::error::At;
 use crate::spec::Spec;
-use crate::state::{CgroupPath, Container, Dir, State, Status};
+use crate::state::{CgroupPath, Container, Dir, State, Status, Unit};
 use crate::sys::{Errno, process};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -66,6 +67,18 @@ pub fn kill(state: &State) -> Result<()> {
     Ok(())
 }
 
+/// Removes the cgroup, or has systemd do so. What is left in it is killed before, at once: systemd would ask it to end and
+/// wait (systemd.kill(5)).
+fn remove_cgroup(place: &CgroupPath, state: Option<&State>) -> Result<()> {
+    let made = if place.unit.is_some() { Some(0) } else { state.map(|state| state.cgroup_made) };
+    Cgroup::remove(&mount(place)?, &CString::new(place.path.as_str())?, made).at("cgroup", "")?;
+    if let Some(Unit { name, user }) = &place.unit {
+        let stopped = Manager::connect(*user).and_then(|manager| manager.stop(name));
+        stopped.map_err(|why| anyhow!("cgroup: stop the unit {name}: {why}"))?;
+    }
+    Ok(())
+}
+
 /// Undoes create, in reverse: cgroup (killing what is left in it), poststop hooks, state directory last, so that a
 /// delete that fails or is killed can be repeated. `dir` is locked. A failed hook is a warning (config.md#poststop-hooks).
 pub fn delete(
@@ -77,8 +90,7 @@ pub fn delete(
     let mut warnings = Vec::new();
     if let Some(container) = container {
         if let Some(place) = &container.cgroup {
-            let made = state.map(|state| state.cgroup_made);
-            Cgroup::remove(&mount(place)?, &CString::new(place.path.as_str())?, made).at("cgroup", "")?;
+            remove_cgroup(place, state)?;
         }
         rdt::remove(&container.resctrl).at("linux.intelRdt", "")?;
         if let Some(spec) = spec

@@ -2,6 +2,7 @@
 //! side. The sentence of an error is written here, for both.
 
 use super::clone::{self, Child};
+use super::holder::Holder;
 use super::hooks::{self, Failure};
 use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
@@ -11,9 +12,10 @@ use super::notify::Relay;
 use super::rdt::Groups;
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
+use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
 use crate::error::{At as _, Fault, Named};
-use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Plan, Step, UserNamespace};
+use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Plan, Step, Unit, UserNamespace};
 use crate::state::{self, Container, Dir, State};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, mount, process, socket};
@@ -32,6 +34,8 @@ pub struct Job<'a> {
     pub container: &'a Container,
     /// cgroup2, unless the container has no cgroup of its own.
     pub cgroups: Option<&'a Mount>,
+    /// systemd, if it is to make the cgroup.
+    pub systemd: Option<&'a Manager>,
     /// What only a container that is being made needs.
     pub new: Option<New<'a>>,
 }
@@ -85,6 +89,10 @@ struct Parent<'a> {
     listener: i32,
     dir: Option<Dir>,
     cgroup: Option<Cgroup>,
+    /// The unit that systemd has made.
+    unit: Option<&'a Unit>,
+    /// The process in the unit's cgroup until the child is there.
+    holder: Option<Holder>,
     child: Option<Child>,
     link: Option<OwnedFd>,
     /// /proc/PID of the child.
@@ -132,6 +140,8 @@ fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
         listener: 0,
         dir: None,
         cgroup: None,
+        unit: None,
+        holder: None,
         child: None,
         link: None,
         process: None,
@@ -173,6 +183,7 @@ impl<'a> Parent<'a> {
             Op::Meet(meet) => self.meet(step, *meet)?,
             Op::StateDir => self.make_state_dir()?,
             Op::Cgroup(path) => self.make_cgroup(step, path)?,
+            Op::Unit(unit) => self.start_unit(step, unit)?,
             Op::EnterCgroup(path) => {
                 let mount = self.job.cgroups.context("cgroup: the container has none of its own")?;
                 self.cgroup = Some(Cgroup::open(mount, path).at(step.origin.to_string(), "")?);
@@ -235,6 +246,29 @@ impl<'a> Parent<'a> {
         let both = self.job.cgroups.zip(controllers);
         let (mount, controllers) = both.context("linux.cgroupsPath: cgroup2 is not mounted")?;
         self.cgroup = Some(Cgroup::make(mount, path, controllers).at(step.origin.to_string(), "")?);
+        Ok(())
+    }
+
+    /// A scope needs a process from its beginning on. That is not yet the child, which must be born under its limits.
+    fn start_unit(&mut self, step: &Step, unit: &'a Unit) -> Result<()> {
+        let origin = &step.origin;
+        let both = self.job.cgroups.zip(self.job.systemd);
+        let (mount, manager) = both.context("linux.cgroupsPath: systemd was not asked")?;
+        if unit.held {
+            let holder =
+                Holder::make().at(origin.to_string(), format!("make a process to hold {}", unit.name));
+            self.holder = Some(holder?);
+        }
+        let pid = self.holder.as_ref().map(|holder| holder.pid);
+        manager
+            .start(&unit.name, &unit.properties, pid)
+            .map_err(|why| anyhow::anyhow!("{origin}: start the unit {}: {why}", unit.name))?;
+        self.unit = Some(unit);
+        let whole = Cgroup::open(mount, &unit.cgroup).at(origin.to_string(), "")?;
+        self.cgroup = Some(match &unit.subgroup {
+            None => whole,
+            Some(name) => whole.divide(name, pid).at(origin.to_string(), "")?,
+        });
         Ok(())
     }
 
@@ -322,6 +356,7 @@ impl<'a> Parent<'a> {
         let child = clone::spawn(&ready, how, cgroup, &ours).map_err(|errno| self.at(step, errno))?;
         self.link = Some(ours);
         self.child = Some(child);
+        self.holder = None;
         Ok(())
     }
 
@@ -550,6 +585,12 @@ impl<'a> Parent<'a> {
             && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), Some(cgroup.made()))
         {
             left.push(format!("{what}: {}", Named(errno)));
+        }
+        self.holder = None;
+        if let (Some(unit), Some(manager)) = (self.unit, self.job.systemd)
+            && let Err(why) = manager.stop(&unit.name)
+        {
+            left.push(format!("the unit {}: {why}", unit.name));
         }
         if let Some(groups) = &mut self.groups
             && let Err(errno) = groups.remove()

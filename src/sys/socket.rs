@@ -25,11 +25,45 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> Result<()> {
     check(sent as libc::c_long).map(drop)
 }
 
-/// Connects to the stream socket at a path of the host; ENAMETOOLONG from 108 bytes on (unix(7)).
-pub fn connect(path: &CStr) -> Result<OwnedFd> {
+/// Sends all bytes over a stream; EAGAIN if the other end takes them too slowly for [`connect_within`].
+pub fn send_all(socket: impl AsFd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        let (start, length) = (bytes.as_ptr().cast(), bytes.len());
+        // SAFETY: pointer and length describe one live buffer that the kernel only reads.
+        let sent = unsafe { libc::send(socket.as_fd().as_raw_fd(), start, length, libc::MSG_NOSIGNAL) };
+        match check(sent as libc::c_long) {
+            Err(Errno::EINTR) => {}
+            other => bytes = bytes.get(other? as usize..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
+/// A stream socket of unix(7).
+fn stream() -> Result<OwnedFd> {
     // SAFETY: no memory is passed.
     let socket = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    let socket = own(check(socket.into())?);
+    Ok(own(check(socket.into())?))
+}
+
+/// Connects to the stream socket at a path of the host; ENAMETOOLONG from 108 bytes on (unix(7)).
+pub fn connect(path: &CStr) -> Result<OwnedFd> {
+    connect_socket(stream()?, path)
+}
+
+/// The same, but neither this nor a later send waits longer than so many seconds: EAGAIN (socket(7), SO_SNDTIMEO).
+pub fn connect_within(path: &CStr, seconds: i64) -> Result<OwnedFd> {
+    let socket = stream()?;
+    let limit = libc::timeval { tv_sec: seconds as _, tv_usec: 0 };
+    let (start, length) = ((&raw const limit).cast(), size_of_val(&limit) as libc::socklen_t);
+    // SAFETY: start and length describe one live structure that the kernel only reads.
+    let set =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDTIMEO, start, length) };
+    check(set.into())?;
+    connect_socket(socket, path)
+}
+
+fn connect_socket(socket: OwnedFd, path: &CStr) -> Result<OwnedFd> {
     // SAFETY: sockaddr_un is a plain kernel structure for which all zeroes is a valid value.
     let mut address: libc::sockaddr_un = unsafe { MaybeUninit::zeroed().assume_init() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;

@@ -315,7 +315,7 @@ impl Bundle {
     }
 
     /// Has a command print to files, for containers keep what they inherit open.
-    fn redirect(&self, command: &mut Command) {
+    pub fn redirect(&self, command: &mut Command) {
         let number = self.runs.get();
         self.runs.set(number + 1);
         let file = |kind: &str| {

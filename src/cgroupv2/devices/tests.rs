@@ -106,6 +106,70 @@ impl Random {
     }
 }
 
+/// Whether one entry of systemd's list allows the whole access, as its program asks.
+fn listed(list: &[(String, String)], kind: Kinds, major: u32, minor: u32, access: u8) -> bool {
+    let name = if kind == Kinds::Char { "char" } else { "block" };
+    let names = [format!("{name}-*"), format!("{name}-{major}"), format!("/dev/{name}/{major}:{minor}")];
+    let allows = |ways: &str| letters(access).chars().all(|letter| ways.contains(letter));
+    list.iter().any(|(device, ways)| names.contains(device) && allows(ways))
+}
+
+#[test]
+fn systemd_is_told_dockers_rules_and_not_more() {
+    let text = format!(r#"{{"devices":{DOCKER}}}"#);
+    let resources: Resources = crate::spec::read(text.as_bytes()).unwrap();
+    let list = super::allowed(&resources.devices, &[]).unwrap();
+    let expected = [
+        ("char-*", "m"),
+        ("/dev/char/1:3", "rwm"),
+        ("/dev/char/1:5", "rwm"),
+        ("/dev/char/1:7", "rwm"),
+        ("/dev/char/1:8", "rwm"),
+        ("/dev/char/1:9", "rwm"),
+        ("/dev/char/5:0", "rwm"),
+        ("/dev/char/5:1", "rwm"),
+        ("/dev/char/5:2", "rwm"),
+        ("/dev/char/10:200", "rwm"),
+        ("char-136", "rwm"),
+        ("block-*", "m"),
+    ];
+    assert_eq!(list, expected.map(|(device, ways)| (device.to_owned(), ways.to_owned())));
+    assert_eq!(super::allowed(&[], &[]), None);
+}
+
+#[test]
+fn systemd_never_denies_what_random_rules_allow() {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..400 {
+        let rules: Vec<String> = (0..random.below(8))
+            .map(|_| {
+                format!(
+                    r#"{{"allow":{},"type":"{}"{}{},"access":"{}"}}"#,
+                    random.below(3) != 0,
+                    random.one(&["a", "b", "c"]),
+                    random.one(&["", r#","major":1"#, r#","major":8"#]),
+                    random.one(&["", r#","minor":3"#, r#","minor":64"#]),
+                    random.one(&["r", "w", "rw", "rwm", "rwm"])
+                )
+            })
+            .collect();
+        let text = format!(r#"{{"devices":[{}]}}"#, rules.join(","));
+        let resources: Resources = crate::spec::read(text.as_bytes()).unwrap();
+        let Some(list) = super::allowed(&resources.devices, &[]) else { continue };
+        let program = compile(&resources.devices, &[], &mut Draft::default()).unwrap();
+        for (kind, number) in [(Kinds::Block, 1_u32), (Kinds::Char, 2)] {
+            for (major, minor) in [(1, 3), (1, 4), (1, 64), (8, 3), (8, 64), (9, 3), (9, 5), (136, 7)] {
+                for access in 1..=ALL {
+                    if run(&program, [u32::from(access) << 16 | number, major, minor]) == 1 {
+                        let told = listed(&list, kind, major, minor, access);
+                        assert!(told, "{kind:?} {major}:{minor} {access} of {text}: {list:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 const DOCKER: &str = r#"[
     {"allow":false,"access":"rwm"},
     {"allow":true,"type":"c","major":1,"minor":5,"access":"rwm"},
