@@ -78,7 +78,7 @@ pub fn furnish(options: &Options, work: &Path) -> Result<Runtime, String> {
     }
     mount(Some("conformance"), work, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
         .map_err(said("mount work"))?;
-    let binary = bind_runtime(&options.runtime, work)?;
+    let binary = copy_runtime(&options.runtime, work)?;
     lay_over_tmp(work)?;
     // As on a host under systemd: what a container lets out becomes visible here, and what slaves must get comes from here.
     mount(None::<&str>, work, None::<&str>, MsFlags::MS_SHARED, None::<&str>).map_err(said("share work"))?;
@@ -105,14 +105,14 @@ fn make_everything_read_only() -> Result<(), String> {
     Ok(())
 }
 
-/// The runtime is called by a name in the work folder: its own path may be on a mount below /tmp.
-fn bind_runtime(runtime: &Path, work: &Path) -> Result<PathBuf, String> {
+/// The runtime is called by a name in the work folder: its own path may be on a mount below /tmp. A copy, for runc since
+/// 1.2 runs from an overlay over its own directory, through which a bind mount cannot be seen.
+fn copy_runtime(runtime: &Path, work: &Path) -> Result<PathBuf, String> {
     let binary = work.join("bin").join(runtime.file_name().unwrap_or_default());
     fs::create_dir(work.join("bin"))
-        .and_then(|()| fs::write(&binary, ""))
-        .map_err(said("prepare --runtime"))?;
-    mount(Some(runtime), &binary, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .map_err(said("bind --runtime"))?;
+        .and_then(|()| fs::copy(runtime, &binary))
+        .and_then(|_| fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)))
+        .map_err(said("copy --runtime"))?;
     Ok(binary)
 }
 
