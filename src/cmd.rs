@@ -1,5 +1,6 @@
 //! The commands. This file has what they share: the global options, the exit code, and the way from a bundle to a plan.
 
+mod cgroup;
 mod check;
 mod create;
 mod delete;
@@ -19,10 +20,10 @@ mod start;
 mod state;
 mod update;
 
-use crate::cgroupv2::systemd::{self, Manager};
-use crate::cgroupv2::{self, Cgroup, Mode, Mount};
+use crate::cgroupv2::systemd::Manager;
+use crate::cgroupv2::{Cgroup, Mode, Mount};
 use crate::error::At;
-use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
+use crate::host::{Host, KERNEL_FLOOR};
 use crate::log::{Format, Log, Place};
 use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
@@ -34,6 +35,7 @@ use crate::spec::Spec;
 use crate::state::{CgroupPath, Container, Unit};
 use crate::sys::{Errno, fs, process};
 use anyhow::{Context, Result, anyhow, bail};
+use cgroup::Maker;
 use clap::ArgMatches;
 use output::{print, print_version, table, usage};
 use several::{for_each, ids};
@@ -52,17 +54,6 @@ pub struct Globals {
     pub maker: Maker,
     /// `--log`, `--log-format`, `--debug`
     pub log: Log,
-}
-
-/// `--cgroup-manager`, `--systemd-cgroup`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Maker {
-    /// casque
-    Own,
-    /// systemd, as a unit of its own
-    Systemd,
-    /// Nobody: containers stay in the caller's.
-    Nobody,
 }
 
 /// Runs the command of a command line: 0, 1 after an error, 2 for a command line that makes no sense, or the
@@ -109,17 +100,10 @@ fn seal_if_cloning(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
 }
 
 fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
-    let manager = matches.get_one::<String>("cgroup-manager").map_or("cgroupfs", String::as_str);
-    let maker = match manager {
-        "disabled" => Maker::Nobody,
-        "systemd" => Maker::Systemd,
-        _ if matches.get_flag("systemd-cgroup") => Maker::Systemd,
-        _ => Maker::Own,
-    };
     let given = matches.get_one::<PathBuf>("root").cloned();
     let root_given = given.is_some();
     let root = given.unwrap_or_else(default_root);
-    let globals = Globals { root, root_given, maker, log: log.clone() };
+    let globals = Globals { root, root_given, maker: Maker::of(matches), log: log.clone() };
     match matches.subcommand() {
         Some(("check", args)) => check::main(&globals, args),
         Some(("create", args)) => create::main(&globals, args),
@@ -237,63 +221,6 @@ impl Bundle {
     /// The configuration, typed.
     pub fn spec(config: &[u8]) -> Result<Spec<'_>> {
         crate::spec::load(config).map_err(|text| anyhow!("config.json: {text}"))
-    }
-
-    /// Settles where the container's cgroup will be, if it gets one.
-    pub fn find_cgroup(&mut self, globals: &Globals, spec: &Spec) -> Result<()> {
-        match globals.maker {
-            Maker::Own => self.find_own_cgroup(spec),
-            Maker::Systemd => self.find_unit(spec),
-            Maker::Nobody => Ok(()),
-        }
-    }
-
-    /// Settles the unit, of which nothing is made yet, and where systemd will put its cgroup.
-    fn find_unit(&mut self, spec: &Spec) -> Result<()> {
-        let mount = Mount::find().at("linux.cgroupsPath", "")?;
-        if mount.mode == Mode::Hybrid {
-            bail!(
-                "--systemd-cgroup: needs a machine with cgroup v2 alone, and version 1 is mounted here too"
-            );
-        }
-        let user = systemd::is_users();
-        let unreachable = |why| anyhow!("--systemd-cgroup: {why}");
-        let manager = Manager::connect(user).map_err(unreachable)?;
-        let root = manager.root().map_err(unreachable)?;
-        let unit = systemd::resolve(&spec.linux.cgroups_path, &self.request.id, &root, user)
-            .map_err(|text| anyhow!("linux.cgroupsPath: {text}"))?;
-        let path = match spec.annotations.get(&systemd::SUBGROUP.into()).map_or("", |name| name) {
-            "" => unit.cgroup.clone(),
-            name if name.contains(['/', '\n']) || matches!(name, "." | "..") => {
-                bail!("annotations[\"{}\"]: {name:?} is no name of a cgroup", systemd::SUBGROUP)
-            }
-            name => format!("{}/{name}", unit.cgroup),
-        };
-        self.request.cgroup = Some((path, mount.controllers_beside("").at("linux.resources", "")?));
-        self.request.unit = Some((unit, user));
-        self.cgroups = Some(mount);
-        self.systemd = Some(manager);
-        Ok(())
-    }
-
-    fn find_own_cgroup(&mut self, spec: &Spec) -> Result<()> {
-        let mount = Mount::find().at("linux.cgroupsPath", "")?;
-        let asked = &*spec.linux.cgroups_path;
-        let hierarchies = if mount.mode == Mode::Unified && asked.starts_with('/') {
-            String::new()
-        } else {
-            cgroupv2::path::hierarchies_of("self").at("linux.cgroupsPath", "")?
-        };
-        let own = cgroupv2::path::in_hierarchies(&hierarchies).unwrap_or("/");
-        let path = cgroupv2::path::resolve(asked, &self.request.id, own)
-            .map_err(|text| anyhow!("linux.cgroupsPath: {text}"))?;
-        if is_unprivileged() && asked.is_empty() && !mount.lets_make(&path) {
-            // Nobody has given the caller a part of the tree: no cgroup, which is an error only where a limit needs one.
-            return Ok(());
-        }
-        self.request.cgroup = Some((path, mount.controllers_beside(&hierarchies).at("linux.resources", "")?));
-        self.cgroups = Some(mount);
-        Ok(())
     }
 
     /// Sockets that systemd has opened for this command are the program's (sd_listen_fds(3)): they come first, then those
