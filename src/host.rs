@@ -6,6 +6,7 @@ use crate::sys::cred::{self, CapSets};
 use crate::sys::fs;
 use crate::sys::process;
 use std::ffi::CString;
+use std::sync::OnceLock;
 
 /// What planners need to know beside config.json.
 #[derive(Clone, Debug)]
@@ -51,10 +52,11 @@ impl Host {
     pub fn read(spec: &Spec) -> Result<Host> {
         let has = |kind: &str| spec.linux.namespaces.iter().any(|n| &*n.kind == kind);
         let user_namespace = has("user");
+        let euid = cred::euid();
         let mut host = Host {
             kernel: kernel()?,
-            euid: cred::euid(),
-            egid: if cred::euid() == 0 { 0 } else { nix::unistd::getegid().as_raw() },
+            euid,
+            egid: if euid == 0 { 0 } else { nix::unistd::getegid().as_raw() },
             unprivileged: is_unprivileged(),
             setgroups_denied: false,
             umask: fs::umask(0),
@@ -107,9 +109,14 @@ impl Host {
     }
 }
 
-/// Whether the caller is another user than root, or root of a user namespace only.
+/// Whether the caller is another user than root, or root of a user namespace only. Asked more than once, looked up once.
 #[must_use]
 pub fn is_unprivileged() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(look_for_privilege)
+}
+
+fn look_for_privilege() -> bool {
     // The number of the initial one is fixed (linux/proc_ns.h, PROC_USER_INIT_INO).
     const INITIAL: u64 = 0xefff_fffd;
     cred::euid() != 0
