@@ -13,12 +13,15 @@ DEMO_PACKAGES  := busybox-static
 # Programs that the tests compare with or count with.
 TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap
 
+# Engines that run containers with casque: engines/README.md.
+ENGINE_PACKAGES := docker.io containerd runc iptables iproute2 docker-registry busybox-static xz-utils jq curl
+
 # Test programs that run in the virtual machine.
 VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests systemd-tests conformance conformance-vm oci-validation install cross clean
+.PHONY: help demo test build setup setup-demo setup-test setup-engines lint unit rig vm vm-tests systemd-tests conformance conformance-vm engines oci-validation install cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -67,6 +70,9 @@ conformance-vm: build ## The same in the virtual machine, where all controllers 
 	$(CARGO) build --release --locked -q -p conformance
 	rig/vm --timeout 600 -- $(RELEASE)/conformance --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
 
+engines: build setup-engines ## Run containers by real engines: RUNTIME=/path (casque by default), ENGINES='docker ...' (all)
+	CI=true engines/run --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))" $(ENGINES)
+
 oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (casque by default)
 	conformance/oci/run --setup
 	conformance/oci/run $(OCI_FLAGS) "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
@@ -104,6 +110,9 @@ setup:
 
 setup-demo:
 	@$(call packages,$(DEMO_PACKAGES))
+
+setup-engines:
+	@$(call packages,$(ENGINE_PACKAGES))
 
 setup-test:
 	@$(call packages,$(TEST_PACKAGES))
