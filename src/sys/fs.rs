@@ -386,6 +386,23 @@ pub fn set_xattr_link(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
     check(unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), start, length, 0) }.into()).map(drop)
 }
 
+/// Reads one extended attribute of `path` into `buffer` and gives its length, never through a final link (lgetxattr(2));
+/// an empty buffer asks for the length alone. The path is followed as for [`set_xattr_link`].
+pub fn xattr_link(path: &CStr, name: &CStr, buffer: &mut [u8]) -> Result<usize> {
+    let (start, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: both strings end with a NUL; pointer and length describe one live, writable buffer.
+    check(unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), start, room) } as libc::c_long)
+        .map(|n| n as usize)
+}
+
+/// Reads the names of the extended attributes of `path` into `buffer`, each with its NUL, and gives their length, as
+/// [`xattr_link`] (llistxattr(2)).
+pub fn xattr_names_link(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
+    let (start, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: `path` ends with a NUL; pointer and length describe one live, writable buffer.
+    check(unsafe { libc::llistxattr(path.as_ptr(), start, room) } as libc::c_long).map(|n| n as usize)
+}
+
 /// Removes one extended attribute of an open file (fremovexattr(2)); ENODATA when it has none of that name.
 pub fn remove_xattr(fd: impl AsFd, name: &CStr) -> Result<()> {
     // SAFETY: `name` ends with a NUL and the kernel only reads it.

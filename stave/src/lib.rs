@@ -29,4 +29,6 @@ pub mod tar;
 pub mod time;
 pub mod tree;
 pub mod unpack;
+pub mod upper;
 pub mod user;
+pub mod walk;

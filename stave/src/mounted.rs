@@ -222,6 +222,10 @@ fn overlay(draft: &Draft, lower: &OwnedFd) -> Result<OwnedFd> {
         set(c"lowerdir+", &path(lower)?)?;
         set(c"upperdir", &path(&upper)?)?;
         set(c"workdir", &path(&work)?)?;
+        // What is written must be a layer of its own, whatever the kernel's defaults are.
+        for feature in [c"redirect_dir", c"metacopy", c"index"] {
+            set(feature, &CString::new("off")?)?;
+        }
         mount::create(&context, attr::NODEV).during(|| "fsmount".to_owned())
     };
     mounted().context("overlay")
