@@ -4,6 +4,7 @@
 //! shrinks while it is mapped kills the reader.
 
 use crate::error::During;
+use crate::progress::Part;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -33,6 +34,7 @@ pub struct Blob {
     file: Arc<Opened>,
     start: u64,
     size: u64,
+    watch: Part,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Blob {
     pub fn whole(file: File) -> io::Result<Self> {
         let stamp = Stamp::of(&file)?;
         let size = stamp.size;
-        Ok(Self { file: Arc::new(Opened { file, stamp }), start: 0, size })
+        Ok(Self { file: Arc::new(Opened { file, stamp }), start: 0, size, watch: Part::default() })
     }
 
     /// A part of this one; `None` when it does not lie wholly inside.
@@ -80,7 +82,14 @@ impl Blob {
     pub fn part(&self, start: u64, size: u64) -> Option<Self> {
         let end = start.checked_add(size)?;
         let inside = end <= self.size;
-        inside.then(|| Self { file: Arc::clone(&self.file), start: self.start + start, size })
+        let (file, watch) = (Arc::clone(&self.file), self.watch.clone());
+        inside.then(|| Self { file, start: self.start + start, size, watch })
+    }
+
+    /// The same; whatever is read of it is reported to `part`.
+    #[must_use]
+    pub fn watched(self, part: &Part) -> Self {
+        Self { watch: part.clone(), ..self }
     }
 
     /// The length in bytes.
@@ -121,6 +130,7 @@ impl Blob {
         let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let buffer = &mut buffer[..room];
         self.file.file.read_exact_at(buffer, self.start + at)?;
+        self.watch.add(room as u64);
         Ok(room)
     }
 

@@ -4,6 +4,7 @@ use crate::archive;
 use crate::cmd;
 use crate::image::Platform;
 use crate::layer;
+use crate::progress::Progress;
 use crate::store::Store;
 use crate::tar;
 use anyhow::{Context, Result};
@@ -70,6 +71,13 @@ pub fn store(matches: &ArgMatches) -> Result<Store> {
 #[must_use]
 pub fn json() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
+}
+
+/// How far the command is, for people: silent with `--quiet` and `--json`, where the command has them.
+#[must_use]
+pub fn progress(matches: &ArgMatches) -> Progress {
+    let set = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|&set| set);
+    Progress::new(set("quiet") || set("json"))
 }
 
 /// `-q`, with what it does here.

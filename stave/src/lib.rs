@@ -23,6 +23,7 @@ pub mod mounted;
 pub mod name;
 pub mod output;
 pub mod print;
+pub mod progress;
 pub mod stop;
 pub mod store;
 pub mod tar;

@@ -8,7 +8,8 @@ use crate::image::{Image, Platform, Wanted};
 use crate::layer::Layer;
 use crate::mounted::{self, Asked};
 use crate::name::Name;
-use crate::print;
+use crate::print::{self, short_id};
+use crate::progress::{Part, Progress};
 use crate::stop::Stop;
 use crate::store::{Descriptor, Manifest, Named, Store, media};
 use anyhow::{Context, Result, ensure};
@@ -75,6 +76,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let tag = matches.get_one::<String>("tag").map(|tag| Name::parse(tag)).transpose()?;
     ensure!(tag.is_none() || images.len() == 1, "--tag: there are {} images in the archive", images.len());
     let _lock = store.share()?;
+    let progress = cli::progress(matches);
     let mut loaded = Vec::new();
     for image in images {
         let title = image.name.clone();
@@ -89,11 +91,12 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         };
         let names = names.with_context(|| format!("image {title}"));
         let in_place = matches.get_flag("in-place").then_some(path.as_path());
-        let named = names.and_then(|names| keep(&store, image, names, in_place, &limits, &stop));
+        let named = names.and_then(|names| keep(&store, image, names, in_place, &limits, &stop, &progress));
         loaded.push(named.with_context(subject)?);
     }
     store.name(&loaded)?;
     loaded.iter().for_each(|image| prepare(&store, &image.id, &limits, &stop));
+    drop(progress);
     tell(&loaded, matches)
 }
 
@@ -149,11 +152,12 @@ fn names(image: &Image, path: &Path) -> Result<Vec<Name>> {
 /// Puts all that belongs to the image into the store.
 fn keep(
     store: &Store,
-    image: Image,
+    mut image: Image,
     names: Vec<Name>,
     in_place: Option<&Path>,
     limits: &Limits,
     stop: &Stop,
+    progress: &Progress,
 ) -> Result<Named> {
     // Without a manifest in the archive, the one that the store has of the same image will do.
     if image.manifest.is_none()
@@ -164,7 +168,7 @@ fn keep(
     }
     let layers = match in_place {
         Some(path) => refer_layers(store, &image.layers, path, stop)?,
-        None => keep_layers(store, &image.layers, limits, stop)?,
+        None => keep_layers(store, std::mem::take(&mut image.layers), limits, stop, progress)?,
     };
     let document = if image.verifiable { image.document } else { modern(&image, &layers)? };
     let id = store.put(&document)?;
@@ -219,21 +223,32 @@ fn refer_layers(
 /// The layers, the largest first, for they take longest. With each its diffID.
 fn keep_layers(
     store: &Store,
-    layers: &[Layer],
+    layers: Vec<Layer>,
     limits: &Limits,
     stop: &Stop,
+    progress: &Progress,
 ) -> Result<Vec<(Descriptor, Digest)>> {
     let inflated = AtomicU64::new(0);
-    let mut order: Vec<(usize, &Layer)> = layers.iter().enumerate().collect();
-    order.sort_by_key(|(_, layer)| Reverse(layer.blob.size()));
-    let mut kept = stop.spread(cli::threads(), &order, |&(index, layer)| {
+    let watched = layers.into_iter().map(|layer| watched(layer, progress));
+    let mut order: Vec<(usize, (Layer, Part))> = watched.enumerate().collect();
+    order.sort_by_key(|(_, (layer, _))| Reverse(layer.blob.size()));
+    let mut kept = stop.spread(cli::threads(), &order, |(index, (layer, part))| {
         let kept = store.keep(layer, &limits.layer, &inflated, stop);
         let kept = kept.with_context(|| format!("layer {}", layer.name))?;
         layer.blob.unchanged().with_context(|| format!("layer {}", layer.name))?;
-        Ok((index, kept))
+        part.done("loaded");
+        Ok((*index, kept))
     })?;
     kept.sort_unstable_by_key(|&(index, _)| index);
     Ok(kept.into_iter().map(|(_, (descriptor, record))| (descriptor, record.diff_id)).collect())
+}
+
+/// The layer as a part of the progress, which moves as its bytes are read.
+fn watched(layer: Layer, progress: &Progress) -> (Layer, Part) {
+    let digest = layer.diff_id.as_ref().or(layer.digest.as_ref());
+    let name = digest.map_or_else(|| layer.name.clone(), ToString::to_string);
+    let part = progress.part(short_id(&name), "loading", layer.blob.size());
+    (Layer { blob: layer.blob.watched(&part), ..layer }, part)
 }
 
 /// A configuration of today from the `json` of Docker's first layout: without what named the layers, with their digests.
