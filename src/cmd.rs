@@ -23,7 +23,7 @@ mod update;
 use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Mode, Mount};
 use crate::error::At;
-use crate::host::{Host, KERNEL_FLOOR};
+use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
 use crate::log::{Format, Log, Place};
 use crate::plan::{Draft, Plan};
 use crate::process::create::{Request, plan as plan_create};
@@ -33,7 +33,7 @@ use crate::process::wait::Signals;
 use crate::process::{console, end, home, identity, notify, rdt};
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container, Unit};
-use crate::sys::{Errno, fs, process};
+use crate::sys::{Errno, cred, fs, process};
 use anyhow::{Context, Result, anyhow, bail};
 use cgroup::Maker;
 use clap::ArgMatches;
@@ -129,10 +129,14 @@ fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
 /// The newest version of the runtime-spec that casque follows.
 pub const SPEC_VERSION: &str = "1.3.0";
 
-/// As runc: /run for root, the user's runtime directory for others.
+/// As runc: /run for root, the user's runtime directory for others. Root of a user namespace is another, as rootless engines
+/// have it, unless `USER` says that it is root of a whole machine there.
 fn default_root() -> PathBuf {
+    let machine = || std::env::var_os("USER").is_some_and(|user| user == "root");
     match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(dir) if crate::sys::cred::euid() != 0 => PathBuf::from(dir).join("casque"),
+        Some(dir) if is_unprivileged() && (cred::euid() != 0 || !machine()) => {
+            PathBuf::from(dir).join("casque")
+        }
         _ => PathBuf::from("/run/casque"),
     }
 }

@@ -33,6 +33,8 @@ pub struct Host {
     pub user_namespace: bool,
     /// Whether the container will be in a cgroup namespace, so that cgroup2 shows its own subtree only.
     pub private_cgroups: bool,
+    /// Where cgroup2 is mounted; looked up where a container asks for it that may not mount it.
+    pub cgroups: Option<CString>,
     /// Whether device nodes can be made (not in a user namespace).
     pub may_mknod: bool,
     /// Whether AppArmor is enabled; looked up where a profile is asked for.
@@ -64,6 +66,7 @@ impl Host {
             last_capability: last_capability(),
             user_namespace,
             private_cgroups: has("cgroup"),
+            cgroups: None,
             may_mknod: !user_namespace,
             apparmor: false,
             selinux: !spec.linux.mount_label.is_empty() && selinux(),
@@ -72,6 +75,11 @@ impl Host {
         if host.unprivileged {
             host.may_mknod = false;
             host.setgroups_denied = setgroups_denied(spec, &host);
+        }
+        // A new mount takes rights over the cgroup namespace that it shows.
+        let foreign = !host.private_cgroups && (host.user_namespace || host.unprivileged);
+        if foreign && spec.mounts.iter().any(|mount| matches!(&*mount.kind, "cgroup" | "cgroup2")) {
+            host.cgroups = mounted("cgroup2");
         }
         if let Some(process) = &spec.process {
             host.look_for_modules(process);
@@ -101,6 +109,7 @@ impl Host {
             last_capability: 40,
             user_namespace: has("user"),
             private_cgroups: has("cgroup"),
+            cgroups: None,
             may_mknod: !has("user"),
             apparmor: false,
             selinux: false,
@@ -156,9 +165,14 @@ fn selinux() -> bool {
 /// behind the lone dash).
 #[must_use]
 pub fn resctrl() -> Option<CString> {
+    mounted("resctrl")
+}
+
+/// Where a file system of this type is mounted (mountinfo(5)).
+fn mounted(kind: &str) -> Option<CString> {
     let file = fs::open_at(fs::cwd(), c"/proc/self/mountinfo", fs::O_RDONLY, 0).ok()?;
     let text = String::from_utf8_lossy(&fs::read_to_end(file).ok()?).into_owned();
-    let line = text.lines().find(|line| line.contains(" - resctrl "))?;
+    let line = text.lines().find(|line| line.contains(&format!(" - {kind} ")))?;
     CString::new(line.split(' ').nth(4)?).ok()
 }
 

@@ -95,6 +95,8 @@ pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
             plan_remount(origin, &options, target, draft);
         } else if options.bind.is_some() || &*mount.kind == "bind" {
             binds.plan(origin, mount, &options, target, draft);
+        } else if let ("cgroup" | "cgroup2", Some(path)) = (&*mount.kind, &host.cgroups) {
+            binds.plan_cgroups(origin, path, options, target, draft);
         } else {
             if options.idmap.is_some() || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
                 draft.problem(format!("{origin}.options"), "only a bind mount can be id-mapped");
@@ -165,6 +167,27 @@ impl<'a> Binds<'a> {
         if let Some(slot) = self.plan_tree(&origin, mount, options, &target, draft) {
             self.plan_attach(origin, options, slot, target, draft);
         }
+    }
+
+    /// cgroup2 for root of a user namespace that has no cgroup namespace: as it may not mount it, it gets the host's. That
+    /// shows the whole tree, part of which may be the caller's, so it cannot be written to (CVE-2023-25809).
+    fn plan_cgroups(
+        &self,
+        origin: String,
+        path: &CStr,
+        mut options: Options,
+        target: Target,
+        draft: &mut Draft,
+    ) {
+        let path = path.to_owned();
+        options.all.set |= attr::RDONLY;
+        let slot = if self.by_child {
+            draft.child(origin.clone(), Op::Tree { path, recursive: true });
+            None
+        } else {
+            Some(draft.open(origin.clone(), Opening::Tree { path, recursive: true, idmap: None }))
+        };
+        self.plan_attach(origin, &options, slot, target, draft);
     }
 
     /// The source; `Some(None)` if the child opens it. Data options are for file systems; the public suite passes some on a

@@ -279,8 +279,11 @@ pub struct Clone {
     pub namespaces: Vec<Namespace>,
     /// An existing pid namespace in which the child is to be born (setns(2) around the clone).
     pub pid: Option<Slot>,
-    /// An existing user namespace that is to own the new namespaces: a short-lived relay joins it and clones.
+    /// An existing user namespace that is to own the new namespaces.
     pub user: Option<Slot>,
+    /// A short-lived relay joins these two and clones, for the caller could not come back: nobody can leave a user namespace,
+    /// and it takes rights over the pid namespace to return to (setns(2)).
+    pub relay: bool,
 }
 
 /// One operation. The comment says which side performs it.

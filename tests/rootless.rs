@@ -153,15 +153,19 @@ fn a_limit_that_no_cgroup_can_hold_and_a_group_that_cannot_be_given_are_refused(
     }
 }
 
+/// As rootless engines call it: they have made the user namespace.
+fn in_the_callers_user_namespace(config: &mut Value) {
+    let linux = config["linux"].as_object_mut().unwrap();
+    linux["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "user");
+    linux.remove("uidMappings");
+    linux.remove("gidMappings");
+    linux.insert("resources".to_owned(), json!({"devices": [{"allow": false, "access": "rwm"}]}));
+}
+
 #[test]
 fn root_of_a_user_namespace_runs_containers_of_its_own() {
-    // As rootless engines call it.
     let Some(rootless) = Rootless::new(|config| {
-        let linux = config["linux"].as_object_mut().unwrap();
-        linux["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "user");
-        linux.remove("uidMappings");
-        linux.remove("gidMappings");
-        linux.insert("resources".to_owned(), json!({"devices": [{"allow": false, "access": "rwm"}]}));
+        in_the_callers_user_namespace(config);
         support::shell(config, "id -u; echo x > /dev/null && echo devices");
     }) else {
         return;
@@ -169,5 +173,85 @@ fn root_of_a_user_namespace_runs_containers_of_its_own() {
     let caller = "setpriv --reuid=65534 --regid=65534 --clear-groups unshare -U -r -m \"$@\"";
     let run = rootless.called_by(caller, &["run", "--bundle", rootless.dir(), &rootless.bundle.id]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "0\ndevices\n", ""));
+    rootless.bundle.leftovers();
+}
+
+#[test]
+fn states_are_kept_in_the_users_runtime_directory_also_by_root_of_a_user_namespace() {
+    let Some(rootless) = Rootless::new(|config| {
+        in_the_callers_user_namespace(config);
+        support::shell(config, "echo ran");
+    }) else {
+        return;
+    };
+    let runtime = rootless.bundle.beside("runtime");
+    fs::create_dir(&runtime).unwrap();
+    assert!(Command::new("chown").arg("65534").arg(&runtime).status().unwrap().success());
+    let called_by = |user: &str| {
+        let program = rootless.program.to_str().unwrap();
+        // Without the words `--root DIR` after the program's.
+        let script = format!(
+            "shift 3; XDG_RUNTIME_DIR={} USER={user} setpriv --reuid=65534 --regid=65534 --clear-groups \
+             unshare -U -r -m {program} \"$@\"",
+            runtime.display()
+        );
+        let args = ["run", "--bundle", rootless.dir(), &rootless.bundle.id];
+        rootless.called_by(&script, &args)
+    };
+    assert_eq!(called_by("nobody").ok().stdout, "ran\n");
+    assert!(runtime.join("casque").is_dir());
+    // Root of a machine in a user namespace: /run/casque, which cannot be had here.
+    let refused = called_by("root");
+    assert!(refused.error().starts_with("--root: make the directory "), "{refused:?}");
+}
+
+#[test]
+fn root_of_a_user_namespace_executes_in_a_container_and_joins_its_pid_namespace() {
+    let Some(rootless) = Rootless::new(in_the_callers_user_namespace) else { return };
+    let other = rootless.bundle.beside("other");
+    fs::create_dir_all(other.join("rootfs")).unwrap();
+    let mut config: Value =
+        serde_json::from_slice(&fs::read(rootless.bundle.dir.join("config.json")).unwrap()).unwrap();
+    config["root"]["path"] = json!(rootless.bundle.rootfs(""));
+    config["linux"]["namespaces"][0] = json!({"type": "pid", "path": "/proc/PID/ns/pid"});
+    support::shell(&mut config, "tr '\\0' ' ' </proc/1/cmdline");
+    let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+    namespaces.retain(|namespace| namespace["type"] != "pid" || namespace["path"].is_string());
+    rootless.bundle.put("template", &config.to_string());
+    // No one but the owner of the pid namespace that they are in may come back to it.
+    let script = r#"setpriv --reuid=65534 --regid=65534 --clear-groups unshare -U -r -m sh -c '
+        casque="$1 $2 $3" bundle=$4 id=$5 other=$6
+        $casque run --detach --pid-file $other/pid --bundle $bundle $id
+        $casque exec $id sh -c "id -u; echo \$PPID"
+        sed "s/PID/$(cat $other/pid)/" $other/../template >$other/config.json
+        $casque run --bundle $other $id-other
+        $casque delete --force $id' sh "$@""#;
+    let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(&other).status().unwrap();
+    assert!(owned.success());
+    let done =
+        rootless.called_by(script, &[rootless.dir(), &rootless.bundle.id, other.to_str().unwrap()]).ok();
+    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("0\n0\nsleep 1000 ", ""));
+    rootless.bundle.leftovers();
+}
+
+#[test]
+fn without_a_cgroup_namespace_root_of_a_user_namespace_sees_the_hosts_cgroups_and_cannot_write_to_them() {
+    let Some(rootless) = Rootless::new(|config| {
+        in_the_callers_user_namespace(config);
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "cgroup");
+        let mount = json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+            "options": ["nosuid", "noexec", "nodev", "relatime"]});
+        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup");
+        config["mounts"].as_array_mut().unwrap().push(mount);
+        let script = "stat -f -c %t /sys/fs/cgroup; test -e /sys/fs/cgroup/cgroup.procs && echo there; mkdir /sys/fs/cgroup/mine";
+        support::shell(config, script);
+    }) else {
+        return;
+    };
+    let caller = "setpriv --reuid=65534 --regid=65534 --clear-groups unshare -U -r -m \"$@\"";
+    let run = rootless.called_by(caller, &["run", "--bundle", rootless.dir(), &rootless.bundle.id]);
+    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), ["63677270", "there"], "{run:?}");
+    assert!(run.stderr.contains("Read-only file system"), "{run:?}");
     rootless.bundle.leftovers();
 }

@@ -191,6 +191,9 @@ fn clone(f: &mut Formatter<'_>, clone: &Clone) -> fmt::Result {
     if let Some(slot) = clone.user {
         write!(f, ", owned by the user namespace of {slot}")?;
     }
+    if clone.relay {
+        write!(f, ", through a relay")?;
+    }
     Ok(())
 }
 

@@ -19,9 +19,9 @@ pub struct Child {
 
 /// Makes the child, which performs its list at once. `link` is the command's end.
 pub fn spawn(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>, link: &OwnedFd) -> Result<Child> {
-    match (how.user, how.pid) {
-        (Some(user), pid) => spawn_in_user_namespace(ready, how, user, pid, cgroup, link),
-        (None, Some(pid)) => {
+    match how.pid {
+        _ if how.relay => spawn_by_relay(ready, how, cgroup, link),
+        Some(pid) => {
             // pid_namespaces(7): setns changes where later children are born, not the caller's own namespace.
             let own = fs::open_at(fs::cwd(), c"/proc/self/ns/pid", fs::O_RDONLY, 0)?;
             process::setns(slot(ready, pid)?, Namespace::Pid.flag())?;
@@ -29,7 +29,7 @@ pub fn spawn(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>, link:
             process::setns(&own, Namespace::Pid.flag())?;
             child
         }
-        (None, None) => clone_child(ready, how, cgroup),
+        None => clone_child(ready, how, cgroup),
     }
 }
 
@@ -49,19 +49,17 @@ fn clone_child(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> 
     }
 }
 
-/// What the clone makes must belong to a user namespace that exists already: a relay joins that, becomes its root and
-/// clones the child as its own sibling. The relay is in the container's cgroup, and so is the child from the start.
-fn spawn_in_user_namespace(
+/// A relay joins what the child is to be born in and clones the child as its own sibling. If that is a user namespace, it
+/// becomes its root before. The relay is in the container's cgroup, and so is the child from the start.
+fn spawn_by_relay(
     ready: &Ready,
     how: &plan::Clone,
-    user: Slot,
-    pid: Option<Slot>,
     cgroup: Option<BorrowedFd>,
     link: &OwnedFd,
 ) -> Result<Child> {
     let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
     let relay = match process::clone3(into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
-        Side::Child => relay(ready, how, user, pid),
+        Side::Child => relay(ready, how),
         Side::Parent(_, pidfd) => pidfd.ok_or(Errno::ECHILD)?,
     };
     let status = process::wait(&relay)?;
@@ -73,8 +71,8 @@ fn spawn_in_user_namespace(
     Ok(Child { pid: word.value, pidfd: process::pidfd_open(word.value)? })
 }
 
-fn relay(ready: &Ready, how: &plan::Clone, user: Slot, pid: Option<Slot>) -> ! {
-    let made = enter(ready, user, pid).and_then(|()| process::clone3(flags(how) | clone::PARENT, 0, None));
+fn relay(ready: &Ready, how: &plan::Clone) -> ! {
+    let made = enter(ready, how).and_then(|()| process::clone3(flags(how) | clone::PARENT, 0, None));
     match made {
         Ok(Side::Child) => child::run(ready),
         Ok(Side::Parent(pid, _)) => {
@@ -85,17 +83,19 @@ fn relay(ready: &Ready, how: &plan::Clone, user: Slot, pid: Option<Slot>) -> ! {
     }
 }
 
-fn enter(ready: &Ready, user: Slot, pid: Option<Slot>) -> Result<()> {
+fn enter(ready: &Ready, how: &plan::Clone) -> Result<()> {
     process::prctl(libc::PR_SET_DUMPABLE, 0, 0)?;
-    process::setns(slot(ready, user)?, Namespace::User.flag())?;
-    match crate::sys::cred::set_groups(&[]) {
-        // Denied for good in this namespace: its maps were written by a caller who is not root, and whose groups these are.
-        Err(Errno::EPERM) => {}
-        other => other?,
+    if let Some(user) = how.user {
+        process::setns(slot(ready, user)?, Namespace::User.flag())?;
+        match crate::sys::cred::set_groups(&[]) {
+            // Denied for good in this namespace: its maps were written by a caller who is not root, and whose groups these are.
+            Err(Errno::EPERM) => {}
+            other => other?,
+        }
+        crate::sys::cred::set_gid(0)?;
+        crate::sys::cred::set_uid(0)?;
     }
-    crate::sys::cred::set_gid(0)?;
-    crate::sys::cred::set_uid(0)?;
-    match pid {
+    match how.pid {
         Some(pid) => process::setns(slot(ready, pid)?, Namespace::Pid.flag()),
         None => Ok(()),
     }

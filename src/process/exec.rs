@@ -3,7 +3,7 @@
 //! The process is born in the container's cgroup and pid namespace and joins the other namespaces by itself, through the
 //! pidfd of the container's first process. What the host must allow (limits, the score for lack of memory) comes before that.
 
-use super::{console, create, identity, labels, listener, settings};
+use super::{console, create, identity, labels, listener, namespaces, settings};
 use crate::host::Host;
 use crate::plan::{Clone, Draft, Meet, Namespace, Op, Opening, Slot};
 use crate::seccomp;
@@ -98,7 +98,7 @@ impl Namespaces {
         self.0.contains(&kind)
     }
 
-    /// The child is born in the pid namespace. Without root's rights the user namespace must be joined before, by a relay.
+    /// The child is born in the pid namespace. Without root's rights the user namespace must be joined before.
     fn clone(&self, request: &Request, host: &Host, init: Slot, draft: &mut Draft) -> Clone {
         if let Some(path) = &request.cgroup {
             if path.split('/').any(|name| name == "..") {
@@ -109,18 +109,16 @@ impl Namespaces {
         }
         // It must never be seen by the container's processes in another state, not even at birth (CVE-2016-9962).
         draft.prepare("runtime", Op::Undumpable);
-        Clone {
-            namespaces: Vec::new(),
-            pid: self.has(Namespace::Pid).then_some(init),
-            user: (self.has(Namespace::User) && host.euid != 0).then_some(init),
-        }
+        let pid = self.has(Namespace::Pid).then_some(init);
+        let user = (self.has(Namespace::User) && host.euid != 0).then_some(init);
+        Clone { namespaces: Vec::new(), pid, user, relay: namespaces::takes_relay(pid, user, host) }
     }
 }
 
 /// Into all the other namespaces at once; then as root of the container's user namespace, whose files it may make.
 fn plan_join(request: &Request, namespaces: &Namespaces, init: Slot, draft: &mut Draft) {
-    let relayed = draft.clone.user.is_some();
-    let rest = |kind: &Namespace| *kind != Namespace::Pid && !(relayed && *kind == Namespace::User);
+    let has_user = draft.clone.user.is_some();
+    let rest = |kind: &Namespace| *kind != Namespace::Pid && !(has_user && *kind == Namespace::User);
     let kinds: Vec<Namespace> = namespaces.0.iter().copied().filter(rest).collect();
     if !namespaces.has(Namespace::Mount) {
         // The container's root is not that of a mount namespace.
@@ -131,7 +129,7 @@ fn plan_join(request: &Request, namespaces: &Namespaces, init: Slot, draft: &mut
     if !kinds.is_empty() {
         draft.child("linux.namespaces", Op::Join(init, kinds));
     }
-    if namespaces.has(Namespace::User) && !relayed {
+    if namespaces.has(Namespace::User) && !has_user {
         draft.child("linux.namespaces", Op::Become { uid: 0, gid: 0, groups: None });
     }
     if !namespaces.has(Namespace::Mount) {
