@@ -426,6 +426,21 @@ pub fn send_file(from: impl AsFd, to: impl AsFd) -> Result<usize> {
         .map(|n| n as usize)
 }
 
+/// Copies up to `length` bytes from `offset` of one file to the position of another, in the kernel; where the file system
+/// can, only a reference. Gives how many; 0 is the end (copy_file_range(2)).
+pub fn copy_range(from: impl AsFd, offset: &mut i64, to: impl AsFd, length: usize) -> Result<usize> {
+    let (from, to) = (from.as_fd().as_raw_fd(), to.as_fd().as_raw_fd());
+    // SAFETY: the kernel reads and writes the offset, which is a live number; the other one is left out.
+    check(unsafe { libc::copy_file_range(from, offset, to, core::ptr::null_mut(), length, 0) } as libc::c_long)
+        .map(|n| n as usize)
+}
+
+/// Has the kernel begin to write a file's bytes to the disk, and does not wait for it (sync_file_range(2)). It is a hint.
+pub fn start_writing(file: impl AsFd) {
+    // SAFETY: no memory is passed.
+    let _ = unsafe { libc::sync_file_range(file.as_fd().as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
 /// Reads some entries of an open directory into `buffer`, for [`Names`]; 0 is the end (getdents64(2)).
 pub fn read_directory(dir: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
     let (start, room) = (buffer.as_mut_ptr(), buffer.len());

@@ -1,14 +1,17 @@
 //! Bytes that stand in an open file: an archive, a member of it, a layer in its spool.
 //!
-//! Reads are positioned (pread(2)), so any number of threads share one descriptor. No mmap: a file that
-//! shrinks while it is mapped kills the reader.
+//! Reads are positioned (pread(2)), so any number of threads share one descriptor. No mmap of what others can write to: a
+//! file that shrinks while it is mapped kills the reader.
 
+use crate::digest::Hasher;
 use crate::error::During;
 use crate::progress::Part;
+use crate::stop::Stop;
 use anyhow::{Result, bail};
+use casque::sys::fs;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
@@ -92,6 +95,11 @@ impl Blob {
         Self { watch: part.clone(), ..self }
     }
 
+    /// Reports bytes that were not read from it, but from its copy.
+    pub(crate) fn report(&self, bytes: usize) {
+        self.watch.add(bytes as u64);
+    }
+
     /// The length in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -158,6 +166,63 @@ impl Blob {
         while at < size {
             let got = piece.read_at(at, &mut buffer)?;
             output.write_all(&buffer[..got])?;
+            at += got as u64;
+        }
+        Ok(())
+    }
+
+    /// Copies all of it to `file`, from its position on; in the kernel where that can be done (copy_file_range(2)).
+    ///
+    /// # Errors
+    /// It ends before, or what read(2) and write(2) say.
+    pub fn copy_to(&self, file: &File, stop: &Stop) -> Result<()> {
+        const MOST: u64 = 64 << 20;
+        let mut at = 0;
+        while at < self.size {
+            stop.check()?;
+            let mut offset = i64::try_from(self.start + at)?;
+            let length = usize::try_from((self.size - at).min(MOST))?;
+            match fs::copy_range(&self.file.file, &mut offset, file, length) {
+                Ok(0) => bail!("read: the file has become shorter"),
+                Ok(copied) => at += copied as u64,
+                // Two file systems, or one that does not know it.
+                Err(_) if at == 0 => {
+                    let (mut file, unwatched) = (file, Self { watch: Part::default(), ..self.clone() });
+                    return unwatched
+                        .pieces(|piece| file.write_all(piece).during(|| "write".to_owned()), stop);
+                }
+                Err(errno) => return Err(errno).during(|| "copy_file_range".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds all of it to each of `hashers`.
+    ///
+    /// # Errors
+    /// What pread(2) says.
+    pub fn hash(&self, hashers: &mut [Hasher], stop: &Stop) -> Result<()> {
+        self.pieces(
+            |piece| {
+                hashers.iter_mut().for_each(|hasher| hasher.update(piece));
+                Ok(())
+            },
+            stop,
+        )
+    }
+
+    /// All of it, piece by piece.
+    ///
+    /// # Errors
+    /// That of `take`, or what pread(2) says.
+    pub(crate) fn pieces(&self, mut take: impl FnMut(&[u8]) -> Result<()>, stop: &Stop) -> Result<()> {
+        // Small enough to stay in the CPU's cache.
+        let mut buffer = vec![0; 256 << 10];
+        let mut at = 0;
+        while at < self.size {
+            stop.check()?;
+            let got = self.read_at(at, &mut buffer).during(|| "read".to_owned())?;
+            take(&buffer[..got])?;
             at += got as u64;
         }
         Ok(())

@@ -4,7 +4,8 @@ use crate::archive;
 use crate::blob::Blob;
 use crate::digest::Digest;
 use crate::image::Image;
-use crate::layer::{self, Layer, Table};
+use crate::intake::Intake;
+use crate::layer::{self, Compression, Layer, Table};
 use crate::stop::Stop;
 use crate::tree::Tree;
 use anyhow::{Context, Result};
@@ -43,7 +44,7 @@ impl Merged {
         threads: usize,
         stop: &Stop,
     ) -> Result<Self> {
-        let tables = tables(image, spool, limits, threads, stop)?;
+        let tables = tables(image, &spool, limits, threads, stop)?;
         let mut merged = Self { tree: Tree::new(), layers: Vec::new(), unchecked: Vec::new() };
         for (index, (layer, Table { content, entries, unchecked })) in
             image.layers.iter().zip(tables).enumerate()
@@ -79,21 +80,30 @@ impl Merged {
     }
 }
 
-/// Each layer's table, the largest layers first, for they take longest.
+/// Each layer's table. Plain layers are walked where they stand; the others come out of the archive together.
 fn tables(
     image: &Image,
-    spool: impl Fn() -> Result<File> + Sync,
+    spool: &(dyn Fn() -> Result<File> + Sync),
     limits: &archive::Limits,
     threads: usize,
     stop: &Stop,
 ) -> Result<Vec<Table>> {
-    let inflated = AtomicU64::new(0);
-    let mut order: Vec<(usize, &Layer)> = image.layers.iter().enumerate().collect();
-    order.sort_by_key(|(_, layer)| Reverse(layer.blob.size()));
-    let mut tables = stop.spread(threads, &order, |&(index, layer)| {
-        let table = layer.table(&spool, &limits.layer, &inflated, stop);
+    let (inflated, limits) = (AtomicU64::new(0), &limits.layer);
+    let mut plain = Vec::new();
+    let mut packed = Vec::new();
+    for (index, layer) in image.layers.iter().enumerate() {
+        let compression = layer.detect().with_context(|| format!("layer {}", layer.name))?;
+        if compression == Compression::Plain { plain.push(index) } else { packed.push(index) }
+    }
+    plain.sort_by_key(|&index| Reverse(image.layers[index].blob.size()));
+    let mut tables = stop.spread(threads, &plain, |&index| {
+        let layer = &image.layers[index];
+        let table = layer.plain_table(limits, &inflated, stop);
         Ok((index, table.with_context(|| format!("layer {}", layer.name))?))
     })?;
+    let layers: Vec<&Layer> = packed.iter().map(|&index| &image.layers[index]).collect();
+    let intake = Intake { spool, limits, inflated: &inflated, threads, stop };
+    tables.extend(packed.into_iter().zip(intake.take(&layers, |_, copy| Table::of(copy))?));
     tables.sort_unstable_by_key(|&(index, _)| index);
     Ok(tables.into_iter().map(|(_, table)| table).collect())
 }

@@ -10,12 +10,13 @@ use crate::error::{During, quote};
 use crate::stop::Stop;
 use crate::tar::{Extent, Meta};
 use crate::tree::{Ino, Inode, Node, Tree};
+use crate::work::Work;
 use anyhow::{Context, Error, Result, bail, ensure};
 use casque::sys::fs::{self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What goes from a layer to a large file at once.
 const PIECE: usize = 256 << 10;
@@ -85,11 +86,12 @@ impl Unpack<'_> {
             ino: from,
             above: None,
         };
-        let queue = Queue::new(root);
+        let queue = Work::default();
+        queue.add(0, root);
         let workers: Vec<usize> = (0..threads).collect();
         self.stop.spread(threads, &workers, |_| {
             let mut worker = Worker::new(self, side, &report);
-            queue.work(self.stop, |task| worker.make_directory(task, &queue))
+            queue.labour(self.stop, |task| worker.make_directory(task, &queue))
         })?;
         for ino in linked {
             fs::unlink_at(side, &side_name(ino), false).during(|| "unlink".to_owned())?;
@@ -190,61 +192,6 @@ impl Task {
     }
 }
 
-/// Directories waiting to be filled. Last in, first out: so few descriptors are open at any time.
-struct Queue {
-    state: Mutex<Waiting>,
-    changed: Condvar,
-}
-
-struct Waiting {
-    tasks: Vec<Task>,
-    /// How many threads are busy and may yet add to it.
-    busy: usize,
-    failed: bool,
-}
-
-impl Queue {
-    fn new(root: Task) -> Self {
-        Self {
-            state: Mutex::new(Waiting { tasks: vec![root], busy: 0, failed: false }),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, tasks: Vec<Task>) {
-        self.lock().tasks.extend(tasks);
-        self.changed.notify_all();
-    }
-
-    /// Takes tasks until there are none and nobody can add one.
-    fn work(&self, stop: &Stop, mut perform: impl FnMut(Task) -> Result<()>) -> Result<()> {
-        let mut waiting = self.lock();
-        while !waiting.failed {
-            if let Some(task) = waiting.tasks.pop() {
-                waiting.busy += 1;
-                drop(waiting);
-                let done = stop.check().and_then(|()| perform(task));
-                waiting = self.lock();
-                waiting.busy -= 1;
-                waiting.failed |= done.is_err();
-                if waiting.failed || waiting.busy == 0 {
-                    self.changed.notify_all();
-                }
-                done?;
-            } else if waiting.busy == 0 {
-                break;
-            } else {
-                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-        Ok(())
-    }
-}
-
 /// One thread's part: its windows into the layers, its buffer.
 struct Worker<'a> {
     unpack: &'a Unpack<'a>,
@@ -270,7 +217,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Fills a directory, then gives it its attributes, then leaves its subdirectories to whoever is free.
-    fn make_directory(&mut self, task: Task, queue: &Queue) -> Result<()> {
+    fn make_directory(&mut self, task: Task, queue: &Work<Task>) -> Result<()> {
         let inode = self.unpack.tree.inode(task.ino);
         let Node::Directory(directory) = &inode.node else { bail!("{}: not a directory", task.path(b"")) };
         let opened = fs::open_at(&task.parent, &task.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
@@ -292,8 +239,8 @@ impl<'a> Worker<'a> {
         self.dress_directory(&opened, &inode.meta).with_context(|| task.path(b""))?;
         self.report.names.fetch_add(self.made, Ordering::Relaxed);
         self.made = 0;
-        tasks.reverse();
-        queue.push(tasks);
+        // The latest comes first: so few directories are open at any time.
+        tasks.into_iter().rev().for_each(|task| queue.add(0, task));
         Ok(())
     }
 

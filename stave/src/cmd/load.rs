@@ -5,6 +5,7 @@ use crate::blob::Blob;
 use crate::cli;
 use crate::digest::Digest;
 use crate::image::{Image, Platform, Wanted};
+use crate::intake::Intake;
 use crate::layer::Layer;
 use crate::mounted::{self, Asked};
 use crate::name::Name;
@@ -16,7 +17,6 @@ use anyhow::{Context, Result, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use nix::unistd::geteuid;
 use serde_json::{Value, json};
-use std::cmp::Reverse;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -220,7 +220,7 @@ fn refer_layers(
     })
 }
 
-/// The layers, the largest first, for they take longest. With each its diffID.
+/// The layers, each with its diffID.
 fn keep_layers(
     store: &Store,
     layers: Vec<Layer>,
@@ -228,19 +228,14 @@ fn keep_layers(
     stop: &Stop,
     progress: &Progress,
 ) -> Result<Vec<(Descriptor, Digest)>> {
-    let inflated = AtomicU64::new(0);
-    let watched = layers.into_iter().map(|layer| watched(layer, progress));
-    let mut order: Vec<(usize, (Layer, Part))> = watched.enumerate().collect();
-    order.sort_by_key(|(_, (layer, _))| Reverse(layer.blob.size()));
-    let mut kept = stop.spread(cli::threads(), &order, |(index, (layer, part))| {
-        let kept = store.keep(layer, &limits.layer, &inflated, stop);
-        let kept = kept.with_context(|| format!("layer {}", layer.name))?;
-        layer.blob.unchanged().with_context(|| format!("layer {}", layer.name))?;
-        part.done("loaded");
-        Ok((*index, kept))
-    })?;
-    kept.sort_unstable_by_key(|&(index, _)| index);
-    Ok(kept.into_iter().map(|(_, (descriptor, record))| (descriptor, record.diff_id)).collect())
+    let (layers, parts): (Vec<Layer>, Vec<Part>) =
+        layers.into_iter().map(|layer| watched(layer, progress)).unzip();
+    let (inflated, spool) = (AtomicU64::new(0), || store.spool());
+    let (limits, threads) = (&limits.layer, cli::threads());
+    let intake = Intake { spool: &spool, limits, inflated: &inflated, threads, stop };
+    let loaded = |index: usize| parts[index].done("loaded");
+    let kept = store.keep_all(&layers.iter().collect::<Vec<_>>(), &intake, &loaded)?;
+    Ok(kept.into_iter().map(|kept| (kept.descriptor, kept.record.diff_id)).collect())
 }
 
 /// The layer as a part of the progress, which moves as its bytes are read.

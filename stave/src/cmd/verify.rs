@@ -57,7 +57,7 @@ fn verify(store: &Store, image: &Stored, limits: &crate::archive::Limits) -> Res
     let sizes = stop.spread(cli::threads(), &layers, |(descriptor, diff_id)| {
         let layer = store.packed(descriptor, diff_id)?;
         let name = layer.name.clone();
-        let tar = layer.tar(|| store.spool(), &limits.layer, &inflated, &stop);
+        let tar = layer.tar(&|| store.spool(), &limits.layer, &inflated, &stop);
         tar.map(|tar| tar.size()).with_context(|| format!("layer {name}"))
     })?;
     for (descriptor, record) in image.manifest.layers.iter().zip(&image.records) {

@@ -99,6 +99,14 @@ impl Store {
         }
     }
 
+    /// Gives a file of the store one more name.
+    pub(super) fn link(&self, name: &str, other: &str) -> Result<()> {
+        match fs::link_at(&self.root, &CString::new(name)?, &self.root, &CString::new(other)?) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => Err(errno).during(|| format!("link {other}")),
+        }
+    }
+
     /// Writes a small file that is not there yet.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         if self.open_file(name)?.is_some() {

@@ -4,14 +4,16 @@ use super::index::JSON_LIMIT;
 use super::{Descriptor, Manifest, Store, media};
 use crate::blob::Blob;
 use crate::digest::Digest;
+use crate::intake::{Copy, Intake};
 use crate::layer::{Compression, Layer, Limits, detect, digest_of};
 use crate::stop::Stop;
-use crate::tar::Kind;
+use crate::tar::{Entry, Kind};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 
 /// What the store knows of a layer that it has read and checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +31,17 @@ pub struct Record {
     pub entries: usize,
 }
 
+/// A layer that the store has.
+#[derive(Debug)]
+pub struct Kept {
+    /// Its blob.
+    pub descriptor: Descriptor,
+    /// What is known of it.
+    pub record: Record,
+    /// Its entries, where it was read just now.
+    pub entries: Option<Vec<Entry>>,
+}
+
 impl Store {
     /// What is known of the layer with this blob, if it is there.
     ///
@@ -43,7 +56,7 @@ impl Store {
     /// Takes a layer in and gives its descriptor and record. One that is there is not read again.
     ///
     /// # Errors
-    /// It is not what the image says, is refused by the walker or a limit, or cannot be written.
+    /// As [`Store::keep_all`].
     pub fn keep(
         &self,
         layer: &Layer,
@@ -51,10 +64,71 @@ impl Store {
         inflated: &AtomicU64,
         stop: &Stop,
     ) -> Result<(Descriptor, Record)> {
-        if let Some(kept) = self.kept(layer)? {
-            return Ok(kept);
+        let spool = || self.spool();
+        let intake = Intake { spool: &spool, limits, inflated, threads: 1, stop };
+        let kept = self.keep_all(&[layer], &intake, &|_| ())?.pop().context("no layer")?;
+        Ok((kept.descriptor, kept.record))
+    }
+
+    /// Takes layers in, whose spool is this store's. One that is there is not read again, and one that another command is
+    /// taking in just now is waited for, so that both share the work. As soon as one is there, `told` gets its number.
+    ///
+    /// # Errors
+    /// One is not what the image says, is refused by the walker or a limit, or cannot be written; the sentence names it.
+    pub fn keep_all(
+        &self,
+        layers: &[&Layer],
+        intake: &Intake<'_>,
+        told: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<Kept>> {
+        let mut kept: Vec<Option<Kept>> = Vec::new();
+        let (mut ours, mut locks, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, layer) in layers.iter().enumerate() {
+            let mut found = self.kept(layer)?;
+            if found.is_none() {
+                match self.try_lock_layer(layer)? {
+                    Some(lock) => {
+                        // It may have come in just before.
+                        found = self.kept(layer)?;
+                        if found.is_none() {
+                            ours.push(index);
+                            locks.push(Mutex::new(Some(lock)));
+                        }
+                    }
+                    None => theirs.push(index),
+                }
+            }
+            if found.is_some() {
+                told(index);
+            }
+            kept.push(found);
         }
-        let copy = layer.copy(|| self.spool(), limits, inflated, stop)?;
+        let own: Vec<&Layer> = ours.iter().map(|&index| layers[index]).collect();
+        let taken = intake.take(&own, |number, copy| {
+            let kept = self.admit(own[number], copy)?;
+            // Who waits for it need not wait for the others.
+            locks[number].lock().unwrap_or_else(PoisonError::into_inner).take();
+            told(ours[number]);
+            Ok(kept)
+        })?;
+        for (&index, taken) in ours.iter().zip(taken) {
+            kept[index] = Some(taken);
+        }
+        // Only now, when nobody can wait for us, and one at a time: so two commands never wait for each other.
+        for index in theirs {
+            let layer = layers[index];
+            let _lock = self.lock_layer(layer)?;
+            kept[index] = match self.kept(layer)? {
+                Some(kept) => Some(kept),
+                None => intake.take(&[layer], |_, copy| self.admit(layer, copy))?.pop(),
+            };
+            told(index);
+        }
+        kept.into_iter().map(|kept| kept.context("a layer was lost")).collect()
+    }
+
+    /// Names the files of a layer that was checked.
+    fn admit(&self, layer: &Layer, copy: Copy) -> Result<Kept> {
         let sizes = copy.entries.iter().map(|entry| match entry.kind {
             Kind::File { size, .. } => size,
             _ => 0,
@@ -73,7 +147,7 @@ impl Store {
         }
         self.write(&record_name(&copy.digest), &serde_json::to_vec(&record)?)?;
         let descriptor = Descriptor::new(record.compression.media_type(), copy.digest, layer.blob.size());
-        Ok((descriptor, record))
+        Ok(Kept { descriptor, record, entries: Some(copy.entries) })
     }
 
     /// As [`Store::keep`], but the layer stays in its archive at `path`, unread and unchecked. Without a digest in the
@@ -95,10 +169,16 @@ impl Store {
     }
 
     /// The layer, if it is there already.
-    fn kept(&self, layer: &Layer) -> Result<Option<(Descriptor, Record)>> {
+    fn kept(&self, layer: &Layer) -> Result<Option<Kept>> {
         let Some(digest) = layer.digest.as_ref().or(layer.diff_id.as_ref()) else { return Ok(None) };
         // One that was left in an archive has no record, and is copied now.
-        let Some(record) = self.record(digest)? else { return Ok(None) };
+        let record = match self.record(digest)? {
+            Some(record) => record,
+            None => match self.unpacked(layer)? {
+                Some(record) => record,
+                None => return Ok(None),
+            },
+        };
         let Some(blob) = self.blob(digest)? else { return Ok(None) };
         if blob.size() != layer.blob.size() {
             return Ok(None);
@@ -108,7 +188,26 @@ impl Store {
             diff_id.expect(&record.diff_id, "the uncompressed layer")?;
         }
         let descriptor = Descriptor::new(record.compression.media_type(), digest.clone(), blob.size());
-        Ok(Some((descriptor, record)))
+        Ok(Some(Kept { descriptor, record, entries: None }))
+    }
+
+    /// A tar that is in the store as what another blob holds, compressed: it becomes a blob of its own by one more name.
+    fn unpacked(&self, layer: &Layer) -> Result<Option<Record>> {
+        let (None, Some(diff_id)) = (&layer.digest, &layer.diff_id) else { return Ok(None) };
+        let tar = tar_name(diff_id);
+        if self.open_raw(&tar)?.is_none() {
+            return Ok(None);
+        }
+        for (blob, _) in self.list("stave/layers")? {
+            let Some(other) = self.record(&Digest::parse(&blob)?)? else { continue };
+            if other.diff_id == *diff_id {
+                let record = Record { compression: Compression::Plain, ..other };
+                self.link(&tar, &diff_id.blob_path())?;
+                self.write(&record_name(diff_id), &serde_json::to_vec(&record)?)?;
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     /// The layers of an image, ready to be read: the tars, which need no check any more, or blobs that have to be inflated

@@ -23,7 +23,7 @@ pub use catalogue::{Named, Stored};
 pub use external::External;
 pub use files::Store;
 pub use index::{Descriptor, Index, Manifest};
-pub use layers::Record;
+pub use layers::{Kept, Record};
 pub use lock::Lock;
 pub use sweep::{Damage, Garbage};
 
