@@ -1,60 +1,6 @@
 # Podman as root, with conmon, netavark and aardvark-dns. Run by engines/run; the contract is in lib.sh.
-#
-# Podman looks for cgroup version 2 at /sys/fs/cgroup, so it gets a view in which that is: a cgroup namespace whose root is
-# $CGROUP. Where version 1 holds the controllers, limits are refused there, and that is asserted; engines/vm.sh has them.
-if [ -z "${INSIDE:-}" ]; then
-    unified=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
-    mkdir "$unified/$CGROUP" && echo 0 >"$unified/$CGROUP/cgroup.procs" && INSIDE=1 exec unshare --cgroup sh "$0"
-    exit 1
-fi
-. "${0%/*}/lib.sh"
-PATH=$PATH:/usr/lib/podman:/usr/libexec/podman # where distributions keep the network programs
+. "${0%/*}/podman.inc"
 need podman conmon netavark aardvark-dns iptables catatonit busybox script xz curl docker-registry
-
-# The processes of this script must not stand in the root: a cgroup that gives controllers to others can have none.
-view() {
-    mkdir "$WORK/cgroup" && mount -t cgroup2 cgroup2 "$WORK/cgroup" && mkdir "$WORK/cgroup/session" &&
-        echo 0 >"$WORK/cgroup/session/cgroup.procs" && umount -R -l /sys/fs/cgroup &&
-        mount --move "$WORK/cgroup" /sys/fs/cgroup
-}
-
-# What the README says, and what this place lacks: systemd, a syslog, CAP_SYS_RESOURCE.
-configure() {
-    mkdir -p /etc/containers/containers.conf.d
-    block /etc/containers/containers.conf >/etc/containers/containers.conf || return 1
-    files=$(prlimit --nofile --output HARD --noheadings --raw)
-    cat >/etc/containers/containers.conf.d/place.conf <<EOF
-[containers]
-default_ulimits = ["nofile=$files:$files", "nproc=4000:4000"]
-log_driver = "k8s-file"
-$(has pids || echo 'pids_limit = 0')
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-EOF
-}
-
-# has CONTROLLER
-has() { grep -qw "$1" /sys/fs/cgroup/cgroup.controllers; }
-
-# image: a root of busybox as the image `box`.
-image() {
-    mkdir -p root/bin root/tmp root/etc root/root && cp "$(command -v busybox)" root/bin/
-    for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "root/bin/$applet"; done
-    echo 'root:x:0:0:root:/root:/bin/sh' >root/etc/passwd
-    echo 'root:x:0:' >root/etc/group
-    tar -C root -cJf root.tar.xz .
-    tar -C root -c . | podman import -q --change 'ENV PATH=/bin' - box
-}
-
-# in_pty COMMAND...: its output on a terminal on which nobody types, without carriage returns.
-in_pty() {
-    [ -p silence ] || mkfifo silence
-    script -qec "stty rows 30 cols 90; $*" /dev/null <>silence | tr -d '\r'
-}
-
-# rows COMMAND...: how many lines it prints.
-rows() { "$@" | wc -l; }
 
 box="podman run --rm box"
 run="podman run --rm"
@@ -127,7 +73,7 @@ programs() {
         like "a limit of processes is refused" "pids controller is not available" $run --pids-limit 50 box true
     fi
     podman run -d --name none --cgroups disabled box sleep 1000 >/dev/null
-    is "without a cgroup" "0::/session" sh -c "grep ^0:: /proc/$(podman inspect -f '{{.State.Pid}}' none)/cgroup"
+    is "without a cgroup" "0::/session" cgroup_of none
     podman rm -f -t 0 none >/dev/null
     is "a cgroup namespace" "0::/" $box sh -c 'grep ^0:: /proc/self/cgroup'
 }
