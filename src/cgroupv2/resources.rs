@@ -50,7 +50,9 @@ impl Present {
 pub fn refuse(resources: &Resources, unprivileged: bool, draft: &mut Draft) {
     let all = Controllers::new("cpu cpuset io memory hugetlb pids rdma misc", "", "");
     for step in lower(resources, &all, &Present::default(), draft) {
-        draft.problem(step.origin, "the container gets no cgroup that could hold this limit");
+        if !matches!(&step.op, Op::Write { path, bytes, .. } if is_default(path.to_bytes(), bytes)) {
+            draft.problem(step.origin, "the container gets no cgroup that could hold this limit");
+        }
     }
     if !resources.devices.is_empty() && !unprivileged {
         let text = "ignored: the container gets no cgroup that could keep it from devices";
@@ -100,16 +102,18 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn write(&mut self, origin: &str, file: &str, value: impl ToString) {
         let controller = file.split('.').next().unwrap_or_default();
+        let value = value.to_string();
         if controller != "cgroup" && !self.controllers.has(controller) {
-            if !self.missing.iter().any(|known| known == controller) {
+            if !is_default(file.as_bytes(), value.as_bytes())
+                && !self.missing.iter().any(|known| known == controller)
+            {
                 self.draft.problem(origin.to_owned(), self.controllers.why_not(controller));
                 self.missing.push(controller.to_owned());
             }
             return;
         }
         let path = self.draft.c_string(origin.to_owned(), file);
-        let bytes = value.to_string().into_bytes();
-        let op = Op::Write { at: At::Cgroup, path, bytes };
+        let op = Op::Write { at: At::Cgroup, path, bytes: value.into_bytes() };
         self.writes.push(Step { origin: origin.to_owned().into(), op });
     }
 
@@ -392,6 +396,17 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// Whether a group has this value by itself. To ask for it is to ask nothing of a controller that is missing: containerd's
+/// client sends 1024 shares for every container.
+fn is_default(file: &[u8], value: &[u8]) -> bool {
+    matches!(
+        (file, value),
+        (b"cpu.weight", b"100")
+            | (b"cpu.idle" | b"memory.low", b"0")
+            | (b"memory.max" | b"memory.swap.max" | b"pids.max", b"max")
+    )
 }
 
 /// `cpu.weight` (1 to 10000, normally 100) of the shares of version 1 (2 to 262144, normally 1024). The curve goes

@@ -263,6 +263,17 @@ fn a_missing_controller_is_one_problem_at_the_first_property_that_needs_it() {
 }
 
 #[test]
+fn what_a_group_has_by_itself_needs_no_controller() {
+    // containerd's ctr run sends these shares, unasked.
+    let none = Controllers::new("", "/sys/fs/cgroup/unified", "1:cpu:/\n2:memory:/\n3:pids:/\n0::/\n");
+    let json = r#"{"memory":{"limit":-1},"cpu":{"shares":1024},"pids":{"limit":-1}}"#;
+    let draft = draft(json, &none, Present::default());
+    assert!(draft.problems.is_empty(), "{:?}", draft.problems);
+    assert!(draft.prepared.is_empty());
+    assert_eq!(writes(r#"{"cpu":{"shares":1024}}"#), ["cpu.weight 100"]);
+}
+
+#[test]
 fn what_only_version_1_has_is_refused() {
     for (json, origin) in [
         (r#"{"memory":{"swappiness":60}}"#, "memory.swappiness"),
