@@ -14,7 +14,7 @@ DEMO_PACKAGES  := busybox-static
 TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap
 
 # Engines that run containers with casque: engines/README.md.
-ENGINE_PACKAGES := docker.io containerd runc iptables iproute2 docker-registry busybox-static xz-utils jq curl
+ENGINE_PACKAGES := docker.io containerd runc iptables iproute2 docker-registry busybox-static xz-utils jq curl musl-tools
 ENGINE_PACKAGES += podman buildah conmon netavark aardvark-dns catatonit slirp4netns fuse-overlayfs uidmap crun
 
 # Test programs that run in the virtual machine.

@@ -6,9 +6,12 @@
 # - /etc and /var are the host's below an overlay, /run is empty: daemons use their usual paths, and all that is written
 #   vanishes with the namespaces. `fresh DIR` puts an empty tmpfs there (for what is itself a lower directory of overlays).
 # - `block FILE` is the fenced block of README.md that belongs to FILE, with the path of the runtime under test.
+# - `box DIR` makes a root there: busybox under all its names. Its programs are static.
 # - `start NAME COMMAND...` runs a process in the background, its output in $WORK/NAME.log; `stop NAME` ends it, by its
 #   pid, and waits. `socket PATH` waits until a socket is there: the only thing that is ever waited for in a loop. For the
-#   rest wait for something that ends: a command of the engine, an event.
+#   rest wait for what ends, such as `docker wait`, or for `line PATTERN COMMAND...`: runs a command that goes on (events,
+#   logs) until a line of its output matches, prints that line and ends the command; fails after 20 seconds.
+# - `hybrid` is true where version 1 of cgroups holds the controllers: there casque refuses limits, by design.
 # - Cases are assertions on output. NAME is a sentence; `feature WORDS` sets the group that it is counted in.
 #       is NAME EXPECTED COMMAND...     its standard output is exactly that
 #       like NAME PATTERN COMMAND...    a line of its output (errors too) matches the extended regular expression
@@ -19,6 +22,7 @@
 # - `need PROGRAM...` first: without them nothing of the script runs: a skip, under CI=true a failure.
 # - The last line is `finish`: a script that does not come to it has failed.
 : "${RUNTIME:?run me by engines/run}" "${WORK:?run me by engines/run}" "${ENGINE:?}" "${CGROUP:?}"
+PATH=/usr/sbin:/usr/bin:/sbin:/bin # Debian's programs, nobody else's
 SOURCES=$(cd "${0%/*}/.." && pwd)
 KIND=$("$RUNTIME" --version | sed -n '1s/ .*//p')
 
@@ -39,6 +43,8 @@ export HOME="$WORK/home"
 cd "$WORK" || exit 1
 ip link set lo up
 trap 'exit 130' INT TERM
+
+hybrid() { [ -d /sys/fs/cgroup/memory ]; }
 
 # --- processes -----------------------------------------------------------------------------------------------
 start() {
@@ -63,15 +69,38 @@ socket() {
     done
 }
 
+line() {
+    pattern=$1
+    shift
+    rm -f "$WORK/line" && mkfifo "$WORK/line"
+    timeout --kill-after=1 20 "$@" >"$WORK/line" 2>&1 &
+    following=$!
+    grep -E -m 1 -e "$pattern" <"$WORK/line"
+    found=$?
+    kill $following 2>/dev/null
+    wait $following 2>/dev/null
+    return $found
+}
+
 # block FILE: in README.md a fenced block belongs to the file whose name stands in backquotes at the start of a line
 # before it. Fails when there is none.
 block() {
-    awk -v start="\`$1\`" -v runtime="$RUNTIME" '
+    awk -v file="\`$1\`" -v runtime="$RUNTIME" '
         fenced && /^```/ { exit }
         fenced { gsub("/usr/local/bin/casque", runtime); print; found = 1 }
-        index($0, start) == 1 { here = 1 }
+        index($0, file) == 1 { here = 1 }
         here && /^```/ { fenced = 1 }
         END { exit !found }' "$SOURCES/README.md"
+}
+
+box() {
+    mkdir -p "$1/bin" "$1/etc" "$1/root" "$1/www" && mkdir -m 1777 "$1/tmp"
+    cp "$(command -v busybox)" "$1/bin/busybox"
+    for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet"; done
+    echo root:x:0:0:root:/root:/bin/sh >"$1/etc/passwd"
+    echo daemon:x:1:1::/:/bin/sh >>"$1/etc/passwd"
+    printf 'root:x:0:\ndaemon:x:1:\n' >"$1/etc/group"
+    echo served >"$1/www/index.html"
 }
 
 # --- assertions ----------------------------------------------------------------------------------------------
@@ -92,7 +121,7 @@ no() {
 
 limited() {
     case $(command -v "$1") in
-    /*) timeout 60 "$@" ;;
+    /*) timeout --kill-after=5 60 "$@" ;;
     *) "$@" ;;
     esac
 }
@@ -146,8 +175,5 @@ need() {
     exit 0
 }
 
-# finish: the script came to its end, and the daemons that are still there are ended in the reverse order.
-finish() {
-    for pid in $(ls -t "$WORK"/*.pid 2>/dev/null); do kill "$(cat "$pid")" 2>/dev/null && wait "$(cat "$pid")"; done
-    exit 0
-}
+# finish: the script came to its end. What it left running ends with the process namespace.
+finish() { exit 0; }
