@@ -1,6 +1,6 @@
 //! Mounts and devices: what config.json asks for, lowered to steps of the child.
 //!
-//! This file and `options.rs`, `idmap.rs`, `devices.rs` are planners; `target.rs`, `attach.rs`, `copyup.rs`, `node.rs`,
+//! This file and `options.rs`, `idmap.rs`, `devices.rs`, `layered.rs` are planners; `target.rs`, `attach.rs`, `copyup.rs`, `node.rs`,
 //! `cover.rs`, `console.rs` and `root.rs` are what the child performs, with nothing but `plan` and `sys`.
 
 pub mod attach;
@@ -9,6 +9,7 @@ pub mod copyup;
 pub mod cover;
 pub mod devices;
 pub mod idmap;
+pub mod layered;
 pub mod node;
 pub mod options;
 pub mod root;

@@ -61,6 +61,8 @@ pub enum Opening {
         /// What it must be.
         kind: Namespace,
     },
+    /// A root file system that is mounted for the container alone, attached nowhere.
+    Layered(Layered),
     /// The host's procfs, verified: for writes that a container cannot redirect (CVE-2019-16884, CVE-2025-52881).
     Proc,
     /// A directory, for a container that shares the caller's mount namespace and so has no tree of its own.
@@ -97,6 +99,17 @@ pub enum Opening {
         /// The annotation that asked for it, which tells which stream it is.
         stream: &'static str,
     },
+}
+
+/// An EROFS image over other files, and an overlay over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layered {
+    /// The image: a path of the host, as the others.
+    pub index: CString,
+    /// The files that the image refers to, in its order.
+    pub devices: Vec<CString>,
+    /// The directory for what is written and the one for the overlay's work; without them nothing can be written.
+    pub writable: Option<(CString, CString)>,
 }
 
 /// An id-mapped mount (mount_setattr(2), `MOUNT_ATTR_IDMAP`).

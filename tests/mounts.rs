@@ -761,3 +761,39 @@ fn a_root_that_is_owned_by_nobody_special_is_still_roots() {
     assert_eq!(fs::metadata(bundle.rootfs("")).unwrap().uid(), 1000);
     assert_eq!(bundle.output(), "reached\n");
 }
+
+#[test]
+fn a_root_of_layers_that_cannot_be_mounted_is_an_error_that_names_its_annotation() {
+    let Some(bundle) = Bundle::new(|_| {}) else { return };
+    let with = |value: &Value| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        bundle.edit(|config| config["annotations"] = json!({"io.casque.rootfs": value}));
+        let error = bundle.create().error().to_owned();
+        bundle.leftovers();
+        let begin = "annotations[\"io.casque.rootfs\"]: ";
+        error.strip_prefix(begin).unwrap_or_else(|| panic!("{error}")).to_owned()
+    };
+    assert!(with(&json!("no json")).starts_with("expected ident"), "{}", with(&json!("no json")));
+    assert!(with(&json!({"erofs": "index", "uper": "upper"})).starts_with("unknown field `uper`"));
+    assert_eq!(with(&json!({"erofs": "index", "upper": "u"})), "\"upper\" and \"work\" need each other");
+    let dir = bundle.dir.to_str().unwrap();
+    assert_eq!(
+        with(&json!({"erofs": "none"})),
+        format!("open {dir}/none: no such file or directory (ENOENT)")
+    );
+    // Whatever the file is, the kernel's word on it is told with its name.
+    let text = bundle.put("text", "this is no image");
+    let error = with(&json!({"erofs": text}));
+    assert!(error.starts_with(&format!("mount erofs from {text}: ")), "{error}");
+    assert_eq!(
+        with(&json!({"erofs": text, "devices": ["/none"]})),
+        "open /none: no such file or directory (ENOENT)"
+    );
+    let check = bundle.casque(&["check", "--bundle", dir]);
+    assert!(check.stdout.contains("/none: no such file or directory (ENOENT)"), "{check:?}");
+    bundle.edit(|config| {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "mount");
+    });
+    assert_eq!(with(&json!({"erofs": text})), "needs a mount namespace of the container's own");
+}

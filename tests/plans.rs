@@ -96,6 +96,10 @@ fn golden() -> Vec<(&'static str, Value)> {
     });
     let mut terminal = configs::default();
     terminal["process"]["terminal"] = json!(true);
+    let mut layered = configs::default();
+    layered["annotations"] = json!({"io.casque.rootfs": json!({
+        "erofs": "layers/index", "devices": ["layers/0", "/store/tar"], "upper": "upper", "work": "work",
+    }).to_string()});
     let mut systemd = limits.clone();
     systemd["annotations"] = json!({"org.systemd.property.TimeoutStopSec": "uint64 5"});
     systemd["linux"]["resources"]["pids"]["limit"] = json!(1);
@@ -108,6 +112,7 @@ fn golden() -> Vec<(&'static str, Value)> {
         ("everything", configs::everything("/host")),
         ("limits", limits),
         ("systemd", systemd),
+        ("layered", layered),
     ]
 }
 

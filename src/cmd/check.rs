@@ -4,6 +4,7 @@ use super::{Bundle, Globals, print};
 use crate::plan::{Draft, Op, Opening, Plan, Problem};
 use anyhow::Result;
 use clap::ArgMatches;
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -47,17 +48,10 @@ fn missing(draft: Draft) -> Vec<Problem> {
     let known: Vec<&str> = known.lines().filter_map(|line| line.rsplit('\t').next()).collect();
     let mut problems = Vec::new();
     for step in plan.parent.iter().chain(&plan.child) {
-        let path = match &step.op {
-            Op::Open(slot) => match plan.slots.get(slot.0) {
-                Some(
-                    Opening::Tree { path, .. }
-                    | Opening::Directory { path }
-                    | Opening::Namespace { path, .. },
-                ) => path,
-                _ => continue,
-            },
-            Op::Tree { path, .. } => path,
-            Op::Hook(hook) => &hook.path,
+        let paths = match &step.op {
+            Op::Open(slot) => plan.slots.get(slot.0).map_or_else(Vec::new, files),
+            Op::Tree { path, .. } => vec![path],
+            Op::Hook(hook) => vec![&hook.path],
             Op::Mount { fs, .. } => {
                 let name = fs.to_string_lossy();
                 if !known.contains(&&*name) {
@@ -69,15 +63,29 @@ fn missing(draft: Draft) -> Vec<Problem> {
             }
             _ => continue,
         };
-        let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
         // startContainer hooks lie in the container.
-        if !step.origin.starts_with("hooks.startContainer")
-            && let Err(error) = std::fs::metadata(path)
-        {
-            let errno = crate::error::Named(crate::error::errno(&error));
-            problems
-                .push(Problem { origin: step.origin.clone(), text: format!("{}: {errno}", path.display()) });
+        for path in paths.into_iter().filter(|_| !step.origin.starts_with("hooks.startContainer")) {
+            let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
+            if let Err(error) = std::fs::metadata(path) {
+                let errno = crate::error::Named(crate::error::errno(&error));
+                let text = format!("{}: {errno}", path.display());
+                problems.push(Problem { origin: step.origin.clone(), text });
+            }
         }
     }
     problems
+}
+
+/// The files of the host that a slot is opened from.
+fn files(opening: &Opening) -> Vec<&CString> {
+    match opening {
+        Opening::Tree { path, .. } | Opening::Directory { path } | Opening::Namespace { path, .. } => {
+            vec![path]
+        }
+        Opening::Layered(root) => {
+            let writable = root.writable.iter().flat_map(|(upper, work)| [upper, work]);
+            [&root.index].into_iter().chain(&root.devices).chain(writable).collect()
+        }
+        _ => Vec::new(),
+    }
 }

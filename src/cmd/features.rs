@@ -3,7 +3,7 @@
 
 use super::{SPEC_VERSION, print};
 use crate::cgroupv2::systemd::{SUBGROUP, properties};
-use crate::mounts::{CONTEXT_TYPE, options};
+use crate::mounts::{CONTEXT_TYPE, layered, options};
 use crate::plan::Namespace;
 use crate::process::create::PIDFD_RECEIVER;
 use crate::process::hooks::STREAMS;
@@ -23,7 +23,7 @@ struct Features {
     mount_options: &'static [&'static str],
     linux: Linux,
     annotations: BTreeMap<&'static str, &'static str>,
-    potentially_unsafe_config_annotations: [&'static str; 7],
+    potentially_unsafe_config_annotations: [&'static str; 8],
 }
 
 #[derive(Serialize)]
@@ -107,6 +107,7 @@ fn features() -> Features {
             stdout,
             KEEP_GROUPS,
             CONTEXT_TYPE,
+            layered::ANNOTATION,
             PIDFD_RECEIVER,
             SUBGROUP,
             // All that begin so (features.md#unsafe-annotations-in-configjson).

@@ -3,8 +3,8 @@
 //! Used by `casque plan`, by the golden tests, and by every error message, which quotes the step that failed.
 
 use super::{
-    At, Attr, Clone, Group, Idmap, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step, Target,
-    Unit, UserNamespace,
+    At, Attr, Clone, Group, Idmap, Layered, Meet, Namespace, Op, Opening, Param, Plan, Setting, Slot, Step,
+    Target, Unit, UserNamespace,
 };
 use crate::sys::mount::{attr, propagation};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
@@ -84,6 +84,12 @@ impl Display for Opening {
                 idmap.as_ref().map_or(Ok(()), |idmap| write!(f, ", {idmap}"))
             }
             Opening::Namespace { path, kind } => write!(f, "the {} namespace {}", kind.name(), text(path)),
+            Opening::Layered(Layered { index, devices, writable }) => {
+                write!(f, "an erofs of {} over {} files", text(index), devices.len())?;
+                writable
+                    .as_ref()
+                    .map_or(Ok(()), |(upper, _)| write!(f, ", below an overlay with {}", text(upper)))
+            }
             Opening::Proc => f.write_str("the host's procfs"),
             Opening::Directory { path } => write!(f, "the directory {}", text(path)),
             Opening::Process { pid, .. } => write!(f, "the container's process {pid}"),

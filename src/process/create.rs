@@ -266,7 +266,10 @@ fn plan_root(request: &Request, spec: &Spec, host: &Host, own_mounts: bool, draf
         };
         let seen = (!spec.hooks.create_container.is_empty()).then(|| path.clone());
         draft.child("linux.rootfsPropagation", Op::Propagate(kind));
-        let tree = if host.euid == 0 {
+        let layered = mounts::layered::plan(spec, &request.bundle, draft);
+        let tree = if layered.is_some() {
+            layered
+        } else if host.euid == 0 {
             Some(draft.open("root.path", Opening::Tree { path, recursive: true, idmap: None }))
         } else {
             draft.child("root.path", Op::Tree { path, recursive: true });
@@ -274,6 +277,10 @@ fn plan_root(request: &Request, spec: &Spec, host: &Host, own_mounts: bool, draf
         };
         draft.child("root.path", Op::BindRoot { tree, path: seen });
     } else {
+        if spec.annotations.contains_key(&mounts::layered::ANNOTATION.into()) {
+            let origin = format!("annotations[\"{}\"]", mounts::layered::ANNOTATION);
+            draft.problem(origin, "needs a mount namespace of the container's own");
+        }
         let slot = draft.open("root.path", Opening::Directory { path });
         draft.child("root.path", Op::UseRoot(slot));
     }

@@ -15,6 +15,7 @@ use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
 use crate::error::{At as _, Fault, Named};
+use crate::mounts::layered;
 use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Plan, Step, Unit, UserNamespace};
 use crate::state::{self, Container, Dir, State};
 use crate::sys::fs::{self, Resolve};
@@ -285,6 +286,7 @@ impl<'a> Parent<'a> {
     fn open(&mut self, step: &Step, opening: &'a Opening) -> Result<OwnedFd> {
         let fd = match opening {
             Opening::NotifyDir => return self.open_notify_dir(step),
+            Opening::Layered(root) => return Ok(layered::mount(root).at(step.origin.to_string(), "")?),
             Opening::Tree { path, recursive, .. } => mount::clone_tree(fs::cwd(), path, *recursive),
             Opening::Directory { path } => fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0),
             Opening::Namespace { path, kind } => open_namespace(path, *kind),

@@ -17,6 +17,7 @@ pub mod alloc;
 pub mod bpf;
 pub mod cred;
 pub mod fs;
+pub mod layered;
 pub mod map;
 pub mod mount;
 pub mod net;
