@@ -20,12 +20,13 @@ use crate::user::User;
 use anyhow::{Context, Result, ensure};
 use casque::sys::Errno;
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, Resolve};
-use casque::sys::mount::{self, attr};
+use casque::sys::{layered, mount};
 use nix::unistd::geteuid;
+use serde_json::json;
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 /// What a root is made of.
@@ -47,8 +48,13 @@ pub struct Asked<'a> {
 /// A root that stands ready and is attached nowhere.
 #[derive(Debug)]
 pub struct Root {
-    tree: OwnedFd,
-    place: OwnedFd,
+    bundle: OwnedFd,
+    lower: OwnedFd,
+    upper: Upper,
+    /// None where the kernel takes no lower layer that is attached nowhere.
+    overlay: Option<OwnedFd>,
+    /// Why the index is not read from its file but by a loop device, if so.
+    pub by_loops: Option<&'static str>,
 }
 
 impl Root {
@@ -56,8 +62,24 @@ impl Root {
     ///
     /// # Errors
     /// What move_mount(2) says.
-    pub fn attach(&self) -> Result<()> {
-        mount::attach(&self.tree, &self.place).during(|| "move_mount to rootfs".to_owned())
+    pub fn attach(self) -> Result<()> {
+        let attach = |tree: &OwnedFd| {
+            let place = fs::open_at(&self.bundle, c"rootfs", fs::O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+            let place = place.during(|| "open rootfs".to_owned())?;
+            mount::attach(tree, place).during(|| "move_mount to rootfs".to_owned())
+        };
+        if let Some(overlay) = &self.overlay {
+            return attach(overlay);
+        }
+        // Before Linux 6.15 a lower layer must be attached, so it stands below the overlay.
+        attach(&self.lower)?;
+        let lower = fs::open_at(&self.bundle, c"rootfs", fs::O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+        attach(
+            &self
+                .upper
+                .over(&[&lower.during(|| "open rootfs".to_owned())?])
+                .during(|| "overlay".to_owned())?,
+        )
     }
 }
 
@@ -67,15 +89,82 @@ impl Root {
 /// Mounting does not work here, or anything that keeps the bundle from being whole.
 pub fn fill(draft: &Draft, asked: &Asked<'_>) -> Result<Root> {
     ensure!(geteuid().is_root(), "only root can mount");
-    let image = asked.image;
     let (index, files) = sources(|| draft.spool(), asked)?;
-    let lower = lower(&index, &files)?;
-    let user = user(image, &lower, asked.limits.json)?;
+    let (lower, by_loops) = lower(&index, &files)?;
+    write_config(draft, asked, &lower, None)?;
+    directory(draft.directory(), c"rootfs")?;
+    let upper = Upper::make(draft.directory(), &lower)?;
+    let overlay = match upper.over(&[&lower]) {
+        Err(Errno::EINVAL) => None,
+        overlay => Some(overlay.during(|| "overlay".to_owned())?),
+    };
+    let bundle = draft.directory().try_clone_to_owned().during(|| "dup".to_owned())?;
+    Ok(Root { bundle, lower, upper, overlay, by_loops })
+}
+
+/// Makes a bundle whose root the runtime mounts for the container alone: an annotation names the files. Those that are the
+/// bundle's and the store's own stand in it, as further names, so that it needs the store no more.
+///
+/// # Errors
+/// Mounting does not work here, or anything that keeps the bundle from being whole.
+pub fn describe(draft: &Draft, asked: &Asked<'_>) -> Result<()> {
+    ensure!(geteuid().is_root(), "only root can mount");
+    let (index, files) = sources(|| unnamed(draft), asked)?;
+    // It has to work there too, and tells what the image's user is.
+    let (lower, _) = lower(&index, &files)?;
+    directory(draft.directory(), c"layers")?;
+    let mut devices = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        // A name more changes the time by which an archive that was loaded in place is known.
+        let own =
+            asked.image.layers.get(number).is_none_or(|layer| asked.store.is_some() && layer.is_checked());
+        devices.push(name_file(draft, file, &format!("layers/{number}"), own)?);
+    }
+    let root = json!({
+        "erofs": name_file(draft, &index, "layers/index", true)?,
+        "devices": devices,
+        "upper": "upper",
+        "work": "work",
+    });
+    write_config(draft, asked, &lower, Some(&root.to_string()))?;
+    directory(draft.directory(), c"rootfs")?;
+    let upper = Upper::make(draft.directory(), &lower)?;
+    upper.over(&[&lower]).map(drop).during(|| "overlay".to_owned())
+}
+
+/// The annotation by which casque learns of which files a root is made.
+pub const ANNOTATION: &str = "io.casque.rootfs";
+
+fn write_config(draft: &Draft, asked: &Asked<'_>, root: &OwnedFd, annotation: Option<&str>) -> Result<()> {
+    let user = user(asked.image, root, asked.limits.json)?;
     let volumes = volumes(draft, asked)?;
-    let config = serde_json::to_vec_pretty(&config::runtime(&image.configuration, &user, &volumes))?;
-    draft.write(c"config.json", &config)?;
-    let place = directory(draft, c"rootfs")?;
-    Ok(Root { tree: overlay(draft, &lower)?, place })
+    let mut config = config::runtime(&asked.image.configuration, &user, &volumes);
+    if let Some(value) = annotation {
+        config["annotations"][ANNOTATION] = value.into();
+    }
+    draft.write(c"config.json", &serde_json::to_vec_pretty(&config)?)
+}
+
+/// A file without a name that can still get one, on the file system of the bundle.
+fn unnamed(draft: &Draft) -> Result<File> {
+    let file = fs::open_at(draft.directory(), c".", libc::O_TMPFILE | fs::O_RDWR, 0o600);
+    file.map(File::from).during(|| "open with O_TMPFILE".to_owned())
+}
+
+/// How the runtime finds an open file: under a name in the bundle, or by its own path where that may or can not be.
+fn name_file(draft: &Draft, file: &impl AsFd, name: &str, own: bool) -> Result<String> {
+    let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    if own || fs::stat(file).during(|| "fstat".to_owned())?.st_nlink == 0 {
+        let flags = nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW;
+        match nix::unistd::linkat(fs::cwd(), link.as_str(), draft.directory(), name, flags) {
+            Ok(()) => return Ok(name.to_owned()),
+            // The store is on another file system.
+            Err(Errno::EXDEV) => {}
+            Err(errno) => return Err(errno).during(|| format!("link {name}")),
+        }
+    }
+    let path = std::fs::read_link(link).during(|| "readlink".to_owned())?;
+    path.into_os_string().into_string().ok().context("the path of a layer is not UTF-8")
 }
 
 /// Makes the index of an image of the store for later bundles, unless it is there or cannot be kept.
@@ -186,59 +275,64 @@ impl std::io::Write for Positioned<'_> {
     }
 }
 
-/// The files are named by descriptors: what was checked is what is mounted.
-fn path(file: &impl AsFd) -> Result<CString> {
-    Ok(CString::new(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))?)
-}
-
-/// Mounts the index from its file (since Linux 6.12), attached nowhere.
-fn lower(index: &File, files: &[Blob]) -> Result<OwnedFd> {
-    let mounted = || -> Result<OwnedFd> {
-        let context = mount::open_filesystem(c"erofs").during(|| "fsopen".to_owned())?;
-        mount::set_string(&context, c"source", &path(index)?).during(|| "source".to_owned())?;
-        for file in files {
-            mount::set_string(&context, c"device", &path(file)?).during(|| "device".to_owned())?;
+/// Mounts the index from its file, or by loop devices where the kernel reads no images from files, or not from those of
+/// this file system; then with the reason. Attached nowhere.
+fn lower(index: &File, files: &[Blob]) -> Result<(OwnedFd, Option<&'static str>)> {
+    let devices: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+    match layered::erofs(index, &devices) {
+        Err(Errno::ENOTBLK) => {
+            let why = "erofs: block device required (ENOTBLK)";
+            let lower = layered::erofs_by_loops(index, &devices).during(|| "by loop devices".to_owned());
+            Ok((lower.context(why)?, Some(why)))
         }
-        mount::create(&context, attr::RDONLY | attr::NODEV).during(|| "fsmount".to_owned())
-    };
-    mounted().context("erofs")
+        lower => Ok((lower.during(|| "erofs".to_owned())?, None)),
+    }
 }
 
-/// An overlay with room for what is written in the bundle's `upper`, attached nowhere.
-fn overlay(draft: &Draft, lower: &OwnedFd) -> Result<OwnedFd> {
-    let (upper, work) = (directory(draft, c"upper")?, directory(draft, c"work")?);
-    // The overlay's root is the upper directory.
-    let root = fs::stat(lower).during(|| "stat".to_owned())?;
-    fs::chown_at(&upper, c"", root.st_uid, root.st_gid).during(|| "chown".to_owned())?;
-    fs::chmod(&upper, root.st_mode & 0o7777).during(|| "chmod".to_owned())?;
-    let time = libc::timespec { tv_sec: root.st_mtime, tv_nsec: root.st_mtime_nsec };
-    fs::futimens(&upper, time, time).during(|| "futimens".to_owned())?;
-    let mounted = || -> Result<OwnedFd> {
-        let context = mount::open_filesystem(c"overlay").during(|| "fsopen".to_owned())?;
-        let set = |key: &CStr, value: &CString| {
-            mount::set_string(&context, key, value).during(|| key.to_string_lossy().into_owned())
-        };
-        set(c"source", &CString::new("stave")?)?;
-        set(c"lowerdir+", &path(lower)?)?;
-        set(c"upperdir", &path(&upper)?)?;
-        set(c"workdir", &path(&work)?)?;
-        // What is written must be a layer of its own, whatever the kernel's defaults are.
-        for feature in [c"redirect_dir", c"metacopy", c"index"] {
-            set(feature, &CString::new("off")?)?;
-        }
-        mount::create(&context, attr::NODEV).during(|| "fsmount".to_owned())
-    };
-    mounted().context("overlay")
+/// Room for what is written, in the bundle's `upper`.
+#[derive(Debug)]
+struct Upper {
+    upper: OwnedFd,
+    work: OwnedFd,
 }
 
-fn directory(draft: &Draft, name: &CStr) -> Result<OwnedFd> {
-    fs::mkdir_at(draft.directory(), name, 0o755).during(|| "mkdir".to_owned())?;
+impl Upper {
+    fn make(bundle: BorrowedFd<'_>, lower: &OwnedFd) -> Result<Self> {
+        let (upper, work) = (directory(bundle, c"upper")?, directory(bundle, c"work")?);
+        // The overlay's root is the upper directory.
+        let root = fs::stat(lower).during(|| "stat".to_owned())?;
+        fs::chown_at(&upper, c"", root.st_uid, root.st_gid).during(|| "chown".to_owned())?;
+        fs::chmod(&upper, root.st_mode & 0o7777).during(|| "chmod".to_owned())?;
+        let time = libc::timespec { tv_sec: root.st_mtime, tv_nsec: root.st_mtime_nsec };
+        fs::futimens(&upper, time, time).during(|| "futimens".to_owned())?;
+        Ok(Self { upper, work })
+    }
+
+    /// An overlay over these trees, the highest first, attached nowhere.
+    fn over(&self, lowers: &[&OwnedFd]) -> casque::sys::Result<OwnedFd> {
+        let lowers: Vec<_> = lowers.iter().map(AsFd::as_fd).collect();
+        layered::overlay(&lowers, Some((self.upper.as_fd(), self.work.as_fd())))
+    }
+}
+
+/// Opens a directory of the bundle, which may be there.
+fn directory(bundle: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    match fs::mkdir_at(bundle, name, 0o755) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(errno).during(|| "mkdir".to_owned()),
+    }
     let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-    fs::open_at(draft.directory(), name, flags, 0).during(|| "open".to_owned())
+    fs::open_at(bundle, name, flags, 0).during(|| "open".to_owned())
 }
 
-/// The image's user, by its own /etc/passwd and /etc/group, which nothing leads out of the root to.
+/// The image's user.
 fn user(image: &Image, root: &OwnedFd, limit: u64) -> Result<User> {
+    let user = image.configuration.config.as_ref().and_then(|config| config.user.as_deref());
+    user_in(root, user.unwrap_or_default(), limit)
+}
+
+/// A user by a root's own /etc/passwd and /etc/group, which nothing leads out of the root to.
+fn user_in(root: &OwnedFd, user: &str, limit: u64) -> Result<User> {
     let read = |path: &CStr| -> Result<String> {
         let flags = O_RDONLY | fs::O_NONBLOCK;
         match fs::open_in(root, path, flags, 0, Resolve::InRoot) {
@@ -254,8 +348,7 @@ fn user(image: &Image, root: &OwnedFd, limit: u64) -> Result<User> {
             }
         }
     };
-    let user = image.configuration.config.as_ref().and_then(|config| config.user.as_deref());
-    User::resolve(user.unwrap_or_default(), &read(c"etc/passwd")?, &read(c"etc/group")?)
+    User::resolve(user, &read(c"etc/passwd")?, &read(c"etc/group")?)
 }
 
 /// Volumes are copied: they are the container's own.
@@ -267,4 +360,37 @@ fn volumes(draft: &Draft, asked: &Asked<'_>) -> Result<Vec<config::Volume>> {
     }
     let merged = Merged::read(image, || draft.spool(), limits, *threads, stop)?;
     bundle::make_volumes(draft, image, &merged, *threads, stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+
+    #[test]
+    fn a_kernel_that_takes_no_detached_lower_layer_gets_it_attached_below_the_overlay() {
+        if !geteuid().is_root() {
+            return;
+        }
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let draft = Draft::begin(&place.path().join("bundle")).unwrap();
+        directory(draft.directory(), c"rootfs").unwrap();
+        let lower = casque::sys::mount::open_filesystem(c"tmpfs").unwrap();
+        let lower = casque::sys::mount::create(&lower, 0).unwrap();
+        fs::mkdir_at(&lower, c"below", 0o755).unwrap();
+        let upper = Upper::make(draft.directory(), &lower).unwrap();
+        let bundle = draft.directory().try_clone_to_owned().unwrap();
+        draft.publish().unwrap();
+        Root { bundle, lower, upper, overlay: None, by_loops: None }.attach().unwrap();
+        let root = place.path().join("bundle/rootfs");
+        assert!(root.join("below").is_dir());
+        std::fs::write(root.join("written"), "x").unwrap();
+        assert!(place.path().join("bundle/upper/written").is_file());
+        for _ in 0..2 {
+            nix::mount::umount(&root).unwrap();
+        }
+    }
 }

@@ -26,8 +26,10 @@ pub fn options() -> Command {
         .about("Make an OCI bundle of an image: config.json and rootfs")
         .after_help(
             "IMAGE is a path if there is such a file or directory, otherwise an image of the store. A mounted root is an \
-             EROFS index over the tars of the layers, with an overlay for what is written; it needs root, Linux 6.15, and a \
-             store and a bundle on a disk's file system. `stave unbundle` removes the bundle.",
+             EROFS index over the tars of the layers, with an overlay for what is written. It is tried from files (root, \
+             Linux 6.12, a store on a disk's file system), by loop devices (Linux 6.4), and if neither works copied; what was \
+             not possible is told. With `--attach container` nothing is mounted on the host: casque mounts the root when it \
+             makes the container, and it is gone with it (Linux 6.15). `stave unbundle` removes the bundle.",
         )
         .args(unpack::arguments())
         .arg(
@@ -37,13 +39,23 @@ pub fn options() -> Command {
                 .default_value("auto")
                 .help("Whether the root is mounted or copied; auto tries to mount it"),
         )
+        .arg(
+            Arg::new("attach")
+                .long("attach")
+                .value_parser(["host", "container"])
+                .default_value("host")
+                .help("Where a mounted root is seen: at the bundle's rootfs, or inside of casque's container alone"),
+        )
         .arg(cli::quiet("Print errors only"))
         .arg(cli::json())
 }
 
 /// How the root was made.
 enum Way {
+    /// At the bundle's `rootfs`, once that has its name.
     Mounted(Root),
+    /// By casque, in the container.
+    Described,
     Copied(Report),
 }
 
@@ -60,21 +72,37 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         draft.write(MARK, &serde_json::to_vec_pretty(&mark)?)?;
         Ok(way)
     })?;
-    if let Way::Mounted(root) = &way
-        && let Err(error) = root.attach()
-    {
-        unbundle::remove(&matches.get_one::<PathBuf>("bundle").cloned().unwrap_or_default())?;
-        return Err(error);
-    }
+    let word = way.word();
+    let how = match way {
+        Way::Mounted(root) => {
+            let by_loops = root.by_loops;
+            if let Err(error) = root.attach() {
+                unbundle::remove(&matches.get_one::<PathBuf>("bundle").cloned().unwrap_or_default())?;
+                return Err(error);
+            }
+            match by_loops {
+                None => "mounted from files".to_owned(),
+                Some(why) => format!("mounted by loop devices (from files: {why})"),
+            }
+        }
+        Way::Described => "ready to be mounted in the container".to_owned(),
+        Way::Copied(report) => {
+            if !matches.get_flag("quiet") && !matches.get_flag("json") {
+                unpack::tell("copied", &image, &report, started);
+                return Ok(());
+            }
+            "copied".to_owned()
+        }
+    };
     let (layers, milliseconds) = (image.layers.len(), started.elapsed().as_secs_f64() * 1000.0);
     if matches.get_flag("json") {
-        let (image, rootfs) = (&image.name, way.word());
-        return print::json(&json!({ "Image": image, "RootFS": rootfs, "Milliseconds": milliseconds }));
+        let image = &image.name;
+        return print::json(
+            &json!({ "Image": image, "RootFS": word, "How": how, "Milliseconds": milliseconds }),
+        );
     }
-    match way {
-        _ if matches.get_flag("quiet") => {}
-        Way::Copied(report) => unpack::tell("copied", &image, &report, started),
-        Way::Mounted(_) => note(&format!("mounted {}: {layers} layers in {milliseconds:.1} ms", image.name)),
+    if !matches.get_flag("quiet") {
+        note(&format!("{}: {layers} layers, {how}, in {milliseconds:.1} ms", image.name));
     }
     Ok(())
 }
@@ -83,6 +111,7 @@ impl Way {
     fn word(&self) -> &'static str {
         match self {
             Self::Mounted(_) => "mount",
+            Self::Described => "container",
             Self::Copied(_) => "copy",
         }
     }
@@ -95,12 +124,17 @@ fn fill(draft: &Draft, image: &Image, stored: bool, matches: &ArgMatches, stop: 
         let store = if stored { Some(cli::store(matches)?) } else { None };
         // What was loaded in place is trusted as long as the archive is the same file.
         let asked = Asked { image, store: store.as_ref(), check: !stored, limits: &limits, threads, stop };
-        match mounted::fill(draft, &asked) {
-            Ok(root) => {
+        let made = if cli::string(matches, "attach") == "container" {
+            mounted::describe(draft, &asked).map(|()| Way::Described)
+        } else {
+            mounted::fill(draft, &asked).map(Way::Mounted)
+        };
+        match made {
+            Ok(way) => {
                 if stored && !image.layers.iter().all(|layer| layer.is_checked()) && !quiet {
                     note("loaded in place: the layers are not checked; `stave verify` does it");
                 }
-                return Ok(Way::Mounted(root));
+                return Ok(way);
             }
             Err(error) if how == "mount" => return Err(error),
             Err(error) if !quiet => note(&format!("not mounted, but copied: {error:#}")),

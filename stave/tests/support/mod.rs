@@ -12,7 +12,7 @@ pub mod tar;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The binary under test.
@@ -108,4 +108,23 @@ pub fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A
     let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
+}
+
+/// Waits for what takes no time that is known, for ten seconds at most.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !so() {
+        assert!(start.elapsed().as_secs() < 10, "in vain: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// The runtime beside the binary under test, which `cargo test --workspace` builds.
+pub fn casque() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_BIN_EXE_stave")).with_file_name("casque");
+    assert!(path.exists() || std::env::var_os("CI").is_none(), "casque is not built");
+    if !path.exists() {
+        eprintln!("skipped: casque is not built");
+    }
+    path.exists().then_some(path)
 }
