@@ -690,3 +690,150 @@ fn other_tools_read_the_store() {
     assert!(Path::new(&layout).join("index.json").exists());
     place.check();
 }
+
+/// An image of one small layer with these labels, made at this time.
+fn labelled(name: &str, created: &str, labels: &Value) -> Vec<u8> {
+    let layer = Tar::new().add(file("f", name)).end();
+    let mut config: Value = serde_json::from_slice(&images::configuration(
+        std::slice::from_ref(&layer),
+        &json!({ "Labels": labels }),
+    ))
+    .unwrap();
+    config["created"] = json!(created);
+    let manifest = json!([{ "Config": "c.json", "RepoTags": [name], "Layers": ["l.tar"] }]).to_string();
+    Tar::new()
+        .add(file("c.json", config.to_string()))
+        .add(file("l.tar", layer))
+        .add(file("manifest.json", manifest))
+        .end()
+}
+
+#[test]
+fn images_are_chosen_by_filters_as_docker_does() {
+    let place = Place::new();
+    for (name, created, labels) in [
+        ("old:1", "2020-01-01T00:00:00Z", json!({ "a": "b" })),
+        ("middle:1", "2021-01-01T00:00:00Z", json!({ "a": "c", "d": "" })),
+        ("ghcr.io/x/new:2", "2022-01-01T00:00:00Z", Value::Null),
+    ] {
+        place.stave(&["load", "-q", &place.file("a.tar", &labelled(name, created, &labels))]);
+    }
+    // The old image loses its name, and is dangling.
+    place.stave(&["tag", "middle:1", "old:1"]);
+    let chosen = |filters: &[&str]| {
+        let mut arguments = vec!["images", "--format", "{{.Repository}}:{{.Tag}}"];
+        filters.iter().for_each(|filter| arguments.extend(["--filter", filter]));
+        let mut lines: Vec<String> = place.stave(&arguments).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines.join(" ")
+    };
+    assert_eq!(chosen(&[]), "<none>:<none> ghcr.io/x/new:2 middle:1 old:1");
+    assert_eq!(chosen(&["dangling=true"]), "<none>:<none>");
+    assert_eq!(chosen(&["dangling=false"]), "ghcr.io/x/new:2 middle:1 old:1");
+    assert_eq!(chosen(&["reference=mid*"]), "middle:1");
+    assert_eq!(chosen(&["reference=*:1"]), "middle:1 old:1");
+    assert_eq!(chosen(&["reference=old", "reference=*/*/new:2"]), "ghcr.io/x/new:2 old:1");
+    assert_eq!(chosen(&["label=a"]), "<none>:<none> middle:1 old:1");
+    assert_eq!(chosen(&["label=a=c", "label=d"]), "middle:1 old:1");
+    assert_eq!(chosen(&["before=middle:1"]), "<none>:<none>");
+    assert_eq!(chosen(&["since=middle:1"]), "ghcr.io/x/new:2");
+    assert_eq!(chosen(&["until=2021-06-01T00:00:00Z", "dangling=0"]), "middle:1 old:1");
+    let refused = place.refused(&["images", "-f", "colour=red"]);
+    assert!(
+        refused.ends_with(
+            "--filter colour=red: \"colour\" is none of dangling, reference, label, before, since and until"
+        ),
+        "{refused}"
+    );
+    assert!(place.refused(&["images", "-f", "before=none"]).ends_with("no such image: none"));
+
+    // What people type: the identifiers of images without a name, from the third column on.
+    let line = "\"$STAVE\" --store \"$STORE\" images | grep '<none>' | tr -s ' ' | cut -f3 -d ' ' | xargs \"$STAVE\" --store \"$STORE\" rmi";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", line]).env("STAVE", stave().get_program()).env("STORE", place.store());
+    assert!(shell.output().unwrap().status.success());
+    assert_eq!(chosen(&[]), "ghcr.io/x/new:2 middle:1 old:1");
+    assert_eq!(
+        place.stave(&["images", "--format", "table {{.Repository}}\\t{{.Size}}", "middle"]),
+        "REPOSITORY   SIZE\nmiddle       8B\n"
+    );
+}
+
+#[test]
+fn what_is_asked_for_by_a_template_is_printed() {
+    let place = Place::new();
+    place.stave(&["load", "-q", &place.file("a.tar", &images::docker_one(&two_layers()))]);
+    for (template, text) in [
+        ("{{.Config.Cmd}}", "[\"/run0\"]\n"),
+        ("{{json .Os}}", "\"linux\"\n"),
+        ("{{index .RepoTags 0}}", ""),
+        ("/RepoTags/0", "test:1\n"),
+        ("os is {{.Os}}/{{.Architecture}}", "os is linux/amd64\n"),
+    ] {
+        let output = place.output(&["inspect", "-f", template, "test:1"]);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), text, "{template}");
+        assert_eq!(output.status.success(), !text.is_empty());
+    }
+    assert_eq!(place.stave(&["history", "--format", "{{.Size}} {{.Comment}}", "test:1"]), "5B \n6B \n");
+    assert_eq!(place.stave(&["history", "--human=false", "--format", "{{.Size}}", "test:1"]), "5\n6\n");
+    assert_eq!(place.stave(&["history", "-q", "--no-trunc", "test:1"]).lines().next().unwrap().len(), 71);
+}
+
+#[test]
+fn one_meaning_of_quiet_names_and_identifiers_alone() {
+    let place = Place::new();
+    let archive =
+        place.file("a.tar", &images::docker(&[("one:1", &two_layers()), ("", &[Tar::new().end()])]));
+    let loaded = place.stave(&["load", "-q", &archive]);
+    let lines: Vec<&str> = loaded.lines().collect();
+    assert_eq!(lines[0], "one:1");
+    assert!(lines[1].starts_with("sha256:") && lines.len() == 2, "{loaded}");
+    let imported =
+        place.output(&["import", "-q", &place.file("r.tar", &Tar::new().add(file("f", "x")).end())]);
+    assert!(imported.stdout.starts_with(b"sha256:") && imported.stderr.is_empty());
+    for arguments in [&["rmi", "-q", "one:1"][..], &["prune", "-q"], &["fsck", "-q"]] {
+        assert_eq!(place.stave(arguments), "");
+    }
+}
+
+#[test]
+fn what_was_written_in_a_bundle_is_told_as_docker_tells_it() {
+    let place = Place::new();
+    let layer = Tar::new()
+        .add(dir("etc/"))
+        .add(file("etc/kept", "k"))
+        .add(file("etc/changed", "old"))
+        .add(dir("gone/"))
+        .add(file("gone/inside", ""))
+        .add(dir("swapped/"))
+        .add(file("swapped/old", ""))
+        .end();
+    place.stave(&["load", "-q", &place.file("a.tar", &images::docker_one(&[layer]))]);
+    let change = |root: &Path| {
+        std::fs::write(root.join("etc/changed"), "new!").unwrap();
+        std::fs::write(root.join("etc/added"), "").unwrap();
+        std::fs::remove_dir_all(root.join("gone")).unwrap();
+        std::fs::remove_dir_all(root.join("swapped")).unwrap();
+        std::fs::create_dir_all(root.join("swapped/new")).unwrap();
+    };
+    let told = "C /etc\nA /etc/added\nC /etc/changed\nD /gone\nC /swapped\nA /swapped/new\nD /swapped/old\n";
+    let bundle = place.path("bundle");
+    let name = bundle.to_str().unwrap();
+    place.stave(&["bundle", "-q", "--rootfs", "copy", "test:1", name]);
+    assert_eq!(place.stave(&["diff", name]), "");
+    change(&bundle.join("rootfs"));
+    assert_eq!(place.stave(&["diff", name]), told);
+    assert_eq!(place.json(&["diff", "--json", name])[1], json!({ "Kind": "A", "Path": "/etc/added" }));
+    place.stave(&["unbundle", "-q", name]);
+    if support::can_mount() {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let bundle = directory.path().join("bundle");
+        let name = bundle.to_str().unwrap();
+        place.stave(&["bundle", "-q", "--rootfs", "mount", "test:1", name]);
+        assert_eq!(place.stave(&["diff", name]), "");
+        change(&bundle.join("rootfs"));
+        assert_eq!(place.stave(&["diff", name]), told);
+        place.stave(&["unbundle", "-q", name]);
+    }
+    assert!(place.refused(&["diff", "/"]).contains("stave.json"));
+}

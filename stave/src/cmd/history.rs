@@ -4,9 +4,10 @@ use crate::cli;
 use crate::image::Step;
 use crate::print::{self, short_id, size, table};
 use crate::store::Stored;
+use crate::template::{self, Template};
 use crate::time;
 use anyhow::Result;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 
 /// The command's options.
@@ -15,7 +16,20 @@ pub fn options() -> Command {
         .about("Show how an image was made")
         .arg(cli::image())
         .arg(cli::no_trunc())
+        .arg(
+            Arg::new("human")
+                .short('H')
+                .long("human")
+                .value_name("BOOL")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .default_value("true")
+                .value_parser(value_parser!(bool))
+                .help("Sizes and times for people; `--human=false`: bytes and RFC 3339"),
+        )
         .arg(cli::quiet("Print the identifiers alone"))
+        .arg(Arg::new("format").long("format").value_name("TEMPLATE").help(template::HELP))
         .arg(cli::json())
 }
 
@@ -54,13 +68,33 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     if matches.get_flag("quiet") {
         return print::result(&lines.iter().map(|line| format!("{}\n", id(line))).collect::<String>());
     }
+    let human = matches.get_one::<bool>("human").copied().unwrap_or(true);
+    let size = |bytes: u64| if human { size(bytes) } else { bytes.to_string() };
+    let created = |line: &Line| {
+        let at = line.step.created.as_deref();
+        if human { time::ago(at) } else { at.unwrap_or("N/A").to_owned() }
+    };
+    let by = |line: &Line| {
+        let by = line.step.created_by.as_deref().unwrap_or_default().replace('\t', " ");
+        if whole { by } else { shorten(&by) }
+    };
+    if let Some(format) = matches.get_one::<String>("format").filter(|format| *format != "table") {
+        // The keys of `docker history --format json`.
+        let lines = lines.iter().map(|line| {
+            json!({
+                "ID": id(line), "CreatedAt": line.step.created, "CreatedSince": time::ago(line.step.created.as_deref()),
+                "CreatedBy": by(line), "Size": size(line.size),
+                "Comment": line.step.comment.as_deref().unwrap_or_default(),
+            })
+        });
+        return print::result(&Template::parse(format)?.lines(&lines.collect::<Vec<_>>())?);
+    }
     let mut rows = vec![["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"].map(str::to_owned).to_vec()];
     for line in &lines {
-        let by = line.step.created_by.as_deref().unwrap_or_default().replace('\t', " ");
         rows.push(vec![
             id(line),
-            time::ago(line.step.created.as_deref()),
-            if whole { by } else { shorten(&by) },
+            created(line),
+            by(line),
             size(line.size),
             line.step.comment.clone().unwrap_or_default(),
         ]);

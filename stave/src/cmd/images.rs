@@ -1,9 +1,11 @@
 //! `stave images`: the images of the store, as Docker's table or as the tree of their layers.
 
 use crate::cli;
+use crate::filter::Filter;
 use crate::name::Name;
 use crate::print::{self, short_id, size, table};
 use crate::store::Stored;
+use crate::template::{self, Template};
 use crate::time;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -28,10 +30,14 @@ pub fn options() -> Command {
         .arg(cli::no_trunc())
         .arg(cli::quiet("Print the identifiers alone"))
         .arg(
-            Arg::new("format").long("format").value_parser(["table", "json"]).default_value("table").help(
-                "A table, or one JSON object on each line with the keys of `docker images --format json`",
-            ),
+            Arg::new("filter")
+                .short('f')
+                .long("filter")
+                .value_name("KEY=VALUE")
+                .action(ArgAction::Append)
+                .help("Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME"),
         )
+        .arg(Arg::new("format").long("format").value_name("TEMPLATE").help(template::HELP))
         .arg(cli::json())
 }
 
@@ -54,7 +60,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     if matches.get_flag("tree") {
         return print::result(&tree(&images, matches.get_flag("no-trunc")));
     }
-    let rows = rows(&images, matches)?;
+    let filter = Filter::parse(&cli::strings(matches, "filter"), &store)?;
+    let rows = rows(&images, &filter, matches)?;
     if matches.get_flag("json") {
         return print::json(&rows.iter().map(facts).collect::<Vec<_>>());
     }
@@ -63,13 +70,14 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         ids.dedup();
         return print::result(&ids.into_iter().map(|id| format!("{id}\n")).collect::<String>());
     }
-    if cli::string(matches, "format") == "json" {
-        return print::result(&rows.iter().map(|row| format!("{}\n", docker_json(row))).collect::<String>());
+    if let Some(format) = matches.get_one::<String>("format").filter(|format| *format != "table") {
+        let lines = rows.iter().map(docker_json).collect::<Vec<_>>();
+        return print::result(&Template::parse(format)?.lines(&lines)?);
     }
     print::result(&lines(&rows, matches.get_flag("digests")))
 }
 
-fn rows<'a>(images: &'a [Stored], matches: &ArgMatches) -> Result<Vec<Row<'a>>> {
+fn rows<'a>(images: &'a [Stored], filter: &Filter, matches: &ArgMatches) -> Result<Vec<Row<'a>>> {
     let wanted = matches.get_one::<String>("repository");
     let name = wanted.map(|wanted| Name::parse(wanted)).transpose()?;
     let tagged =
@@ -86,10 +94,10 @@ fn rows<'a>(images: &'a [Stored], matches: &ArgMatches) -> Result<Vec<Row<'a>>> 
             let entry = image.entries.iter().find(|entry| entry.name().as_ref() == named);
             entry.map_or_else(|| "<none>".to_owned(), |entry| entry.digest.to_string())
         };
-        for own in image.names.iter().filter(|own| fits(own)) {
+        for own in image.names.iter().filter(|own| fits(own) && filter.fits(image, Some(own))) {
             rows.push(Row { image, name: Some(own), id: id.clone(), digest: digest(Some(own)) });
         }
-        if image.names.is_empty() && name.is_none() {
+        if image.names.is_empty() && name.is_none() && filter.fits(image, None) {
             rows.push(Row { image, name: None, id, digest: digest(None) });
         }
     }

@@ -36,7 +36,7 @@ pub fn options() -> Command {
                 .help("What to say in its history"),
         )
         .arg(cli::platform().help("For which machine it is [default: this one]"))
-        .arg(cli::quiet("Do not print the identifier"))
+        .arg(cli::quiet("Print the identifier alone"))
         .args(cli::limit_options())
 }
 
@@ -80,5 +80,5 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let manifest = Descriptor::new(media::MANIFEST, store.put(&manifest)?, manifest.len() as u64);
     store.name(&[Named { manifest, id: id.clone(), names }])?;
     prepare(&store, &id, &limits, &stop);
-    if matches.get_flag("quiet") { Ok(()) } else { print::result(&format!("{id}\n")) }
+    print::result(&format!("{id}\n"))
 }

@@ -4,13 +4,18 @@ use crate::cli;
 use crate::name::Name;
 use crate::print;
 use crate::store::{Store, Stored};
+use crate::template::{self, Template};
 use anyhow::Result;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use serde_json::{Map, Value, json};
 
 /// The command's options.
 pub fn options() -> Command {
-    Command::new("inspect").about("Show all that is known of images, as JSON").arg(cli::images())
+    Command::new("inspect")
+        .about("Show all that is known of images, as JSON")
+        .arg(cli::images())
+        .arg(Arg::new("format").short('f').long("format").value_name("TEMPLATE").help(template::HELP))
+        .arg(cli::json().help("Print JSON, which it always is without --format"))
 }
 
 /// Runs the command.
@@ -21,7 +26,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
     let _lock = store.share()?;
     let images = cli::strings(matches, "image").into_iter().map(|image| facts(&store, &store.find(image)?));
-    print::json(&images.collect::<Result<Vec<_>>>()?)
+    let images = images.collect::<Result<Vec<_>>>()?;
+    match matches.get_one::<String>("format") {
+        Some(format) => print::result(&Template::parse(format)?.lines(&images)?),
+        None => print::json(&images),
+    }
 }
 
 fn facts(store: &Store, image: &Stored) -> Result<Value> {

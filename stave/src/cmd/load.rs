@@ -49,7 +49,7 @@ pub fn options() -> Command {
         )
         .arg(Arg::new("tag").long("tag").value_name("NAME").help("Call the image so; there must be only one in the archive"))
         .arg(cli::platform())
-        .arg(cli::quiet("Do not print what was loaded"))
+        .arg(cli::quiet("Print the names of the images alone"))
         .arg(cli::json())
         .args(cli::limit_options())
 }
@@ -123,12 +123,14 @@ fn tell(loaded: &[Named], matches: &ArgMatches) -> Result<()> {
     }
     let mut text = String::new();
     for image in loaded {
-        text.extend(image.names.iter().map(|name| format!("Loaded image: {name}\n")));
+        let quiet = matches.get_flag("quiet");
+        let (name, id) = if quiet { ("", "") } else { ("Loaded image: ", "Loaded image ID: ") };
+        text.extend(image.names.iter().map(|own| format!("{name}{own}\n")));
         if image.names.is_empty() {
-            text.push_str(&format!("Loaded image ID: {}\n", image.id));
+            text.push_str(&format!("{id}{}\n", image.id));
         }
     }
-    if matches.get_flag("quiet") { Ok(()) } else { print::result(&text) }
+    print::result(&text)
 }
 
 /// The names that the archive gives. A tag alone, as in OCI layouts, belongs to a repository called as the file.
