@@ -14,15 +14,18 @@ DEMO_PACKAGES  := busybox-static
 TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap
 
 # Engines that run containers with casque: engines/README.md.
-ENGINE_PACKAGES := docker.io containerd runc iptables iproute2 docker-registry busybox-static xz-utils jq curl musl-tools
-ENGINE_PACKAGES += podman buildah conmon netavark aardvark-dns catatonit slirp4netns fuse-overlayfs uidmap crun
+DOCKER_PACKAGES := docker.io containerd runc iptables iproute2 procps docker-registry busybox-static xz-utils musl-tools
+ENGINE_PACKAGES := $(DOCKER_PACKAGES) podman buildah conmon netavark aardvark-dns catatonit slirp4netns fuse-overlayfs \
+	uidmap crun curl
+# What of them `make test` runs: a good minute.
+TESTED_ENGINES  := containerd docker docker-images
 
 # Test programs that run in the virtual machine.
 VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test setup-engines lint unit rig vm vm-tests systemd-tests conformance conformance-vm engines oci-validation install cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests systemd-tests conformance conformance-vm engines tested-engines oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,7 +34,7 @@ demo: setup setup-demo build ## Build, make a layered archive, unpack it, run a 
 	@[ "$$(id -u)" = 0 ] || { echo "make demo: containers need root here; try: sudo make demo" >&2; exit 1; }
 	@demo/demo.sh "$(CURDIR)/$(CASQUE)" "$(CURDIR)/$(STAVE)"
 
-test: setup setup-test lint build unit rig vm-tests conformance conformance-vm ## Everything that CI runs, from a clean clone
+test: setup setup-test lint build unit rig vm-tests conformance conformance-vm install-test tested-engines ## Everything that CI runs, from a clean clone
 
 build: setup ## Build both programs, static and optimized
 	$(CARGO) build --release --locked -p casque -p stave
@@ -71,8 +74,13 @@ conformance-vm: build ## The same in the virtual machine, where all controllers 
 	$(CARGO) build --release --locked -q -p conformance
 	rig/vm --timeout 600 -- $(RELEASE)/conformance --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
 
-engines: build setup-engines ## Run containers by real engines: RUNTIME=/path (casque by default), ENGINES='docker ...' (all)
+engines: build ## Run containers by real engines: RUNTIME=/path (casque by default), ENGINES='docker ...' (all)
+	@$(call packages,$(ENGINE_PACKAGES))
 	CI=true engines/run --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))" $(ENGINES)
+
+tested-engines: build
+	@$(call packages,$(DOCKER_PACKAGES))
+	CI=true engines/run --runtime "$(CURDIR)/$(CASQUE)" $(TESTED_ENGINES)
 
 oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (casque by default)
 	conformance/oci/run --setup
@@ -83,9 +91,24 @@ vm: ## Run CMD='...' in the virtual machine
 	@rig/vm --setup
 	@PATH="$(CURDIR)/$(RELEASE):$$PATH" rig/vm sh -c "$$COMMAND"
 
-install: build ## Install both programs below PREFIX
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+install: build ## Install both programs below PREFIX, man pages and completions with them
 	install -D -m 755 $(CASQUE) $(DESTDIR)$(PREFIX)/bin/casque
 	install -D -m 755 $(STAVE) $(DESTDIR)$(PREFIX)/bin/stave
+	install -D -m 644 -t $(SHARE)/man/man1 docs/man/*.1
+	install -D -m 644 docs/completions/casque.bash $(SHARE)/bash-completion/completions/casque
+	install -D -m 644 docs/completions/_casque $(SHARE)/zsh/site-functions/_casque
+	install -D -m 644 docs/completions/casque.fish $(SHARE)/fish/vendor_completions.d/casque.fish
+
+# The program has to be where the README tells the engines to look for it.
+install-test: build ## Install into an empty folder, and see what is there
+	@to=$$(mktemp -d) && trap 'rm -rf "$$to"' EXIT && $(MAKE) -s -o build install DESTDIR="$$to" PREFIX=/usr/local && \
+	"$$to/usr/local/bin/casque" --version && "$$to/usr/local/bin/stave" --version && \
+	for path in $$(grep -o '"/usr/local/bin/[a-z]*"' README.md | tr -d '"' | sort -u) /usr/local/share/man/man1/casque-run.1 \
+		/usr/local/share/bash-completion/completions/casque; do \
+		[ -f "$$to$$path" ] || { echo "make install has made no $$path" >&2; exit 1; }; \
+	done && [ "$$(find "$$to" -type f | wc -l)" = $$(($$(ls docs/man/*.1 docs/completions/* | wc -l) + 2)) ]
 
 cross: ## Build both programs for aarch64
 	@$(call packages,gcc-aarch64-linux-gnu)
@@ -111,9 +134,6 @@ setup:
 
 setup-demo:
 	@$(call packages,$(DEMO_PACKAGES))
-
-setup-engines:
-	@$(call packages,$(ENGINE_PACKAGES))
 
 setup-test:
 	@$(call packages,$(TEST_PACKAGES))

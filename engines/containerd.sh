@@ -1,6 +1,6 @@
 # containerd by its client ctr, with the shim io.containerd.runc.v2. Run by engines/run; the contract is in lib.sh.
 . "${0%/*}/lib.sh"
-need containerd ctr busybox script jq
+need containerd ctr busybox script
 
 ctr="ctr --namespace $CGROUP"
 image=docker.io/test/box:latest

@@ -1,7 +1,7 @@
 # Docker Engine: the life of containers, what they see, what limits them. Images and builds are in docker-images.sh. Run by
 # engines/run; the contract is in lib.sh.
 . "${0%/*}/lib.sh"
-need docker dockerd containerd busybox iptables ip script jq
+need docker dockerd containerd busybox iptables ip script
 
 # --- what a person does, in one word ---------------------------------------------------------------------------
 run() { timeout --kill-after=5 60 docker run --rm "$@"; }
@@ -17,7 +17,7 @@ typed() {
 feature registration
 mkdir -p /etc/docker && block /etc/docker/daemon.json >/etc/docker/daemon.json || no "README.md has a daemon.json"
 fresh /var/lib/docker
-start dockerd dockerd --cgroup-parent "/$CGROUP"
+start dockerd dockerd --cgroup-parent "/$CGROUP" --live-restore
 socket /run/docker.sock
 like "docker info names the default runtime" "^ *Default Runtime: casque$" docker info
 is "docker info knows the program" "$RUNTIME" docker info --format '{{.Runtimes.casque.Path}}'
@@ -33,6 +33,13 @@ like "the terminal has the client's size" "^33 111$" typed "" "stty rows 33 cols
 is "--rm leaves nothing" "" docker ps -aq
 is "--entrypoint and arguments" "a b" run --entrypoint echo box a b
 is "--workdir is made and entered" "/deep/down" run -w /deep/down box pwd
+is "--runtime, by its name" "named" run --runtime casque box echo named
+is "a long output arrives whole" "$(seq 200000 | cksum)" sh -c 'docker run --rm box seq 200000 | cksum'
+many() {
+    for number in 1 2 3 4 5 6 7 8; do docker run --rm box echo "$number" & done >many
+    pids=$(jobs -p | tail -n 8) && wait $pids && sort many | xargs
+}
+is "eight at once" "1 2 3 4 5 6 7 8" many
 is "--cidfile has the id" 64 sh -c 'docker run --rm --cidfile id box true; tr -d "\n" <id | wc -c'
 
 feature "exit codes"
@@ -64,7 +71,7 @@ is "docker logs -f follows to the end" "begun ended" sh -c 'echo $(cat followed)
 is "inspect: the exit code" "exited 3" inspect ".State.Status}} {{.State.ExitCode" web
 is "docker start starts it again" "web" docker start web
 is "docker restart" "web" docker restart -t 2 web
-is "the log has all its lives" 3 sh -c 'docker logs web | grep -c begun'
+is "the log has all its lives" "3:begun" line "^3:" sh -c 'docker logs -f web | grep --line-buffered begun | grep --line-buffered -n .'
 is "docker rename" "front" sh -c 'docker rename web front && docker ps --format "{{.Names}}"'
 is "docker kill" "front" docker kill front
 is "docker wait tells the exit code" 137 docker wait front
@@ -222,6 +229,19 @@ is "docker events tells a container's life" "create attach start die destroy" sh
     docker run --rm --name brief box true
     echo $(docker events --since 0 --until $(($(date +%s) + 1)) --filter container=brief --filter event=create \
         --filter event=attach --filter event=start --filter event=die --filter event=destroy --format "{{.Action}}")'
+
+feature "the daemon's restart"
+docker run -d --name stays box sh -c 'echo begun; trap "exit 6" TERM; while :; do sleep 0.1; done' >/dev/null
+lived=$(inspect .State.Pid stays)
+stop dockerd
+rm -f /run/docker.sock
+start dockerd dockerd --cgroup-parent "/$CGROUP" --live-restore
+socket /run/docker.sock
+is "a container lives on" "running $lived" inspect ".State.Status}} {{.State.Pid" stays
+is "exec finds it" "still here" docker exec stays echo still here
+is "its log goes on" "begun" docker logs stays
+is "it can be stopped" "6" sh -c 'docker stop stays >/dev/null; docker wait stays'
+docker rm stays >/dev/null
 
 feature "user namespaces"
 stop dockerd
