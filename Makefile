@@ -14,11 +14,12 @@ DEMO_PACKAGES  := busybox-static
 TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap
 
 # Engines that run containers with casque: engines/README.md.
-DOCKER_PACKAGES := docker.io containerd runc iptables iproute2 procps docker-registry busybox-static xz-utils musl-tools
+DOCKER_PACKAGES := docker.io containerd runc iptables iproute2 procps docker-registry busybox-static xz-utils \
+	musl-tools python3-grpcio
 ENGINE_PACKAGES := $(DOCKER_PACKAGES) podman buildah conmon netavark aardvark-dns catatonit slirp4netns fuse-overlayfs \
 	uidmap crun curl
 # What of them `make test` runs: a good minute.
-TESTED_ENGINES  := containerd docker docker-images
+TESTED_ENGINES  := containerd cri docker docker-images
 
 # Test programs that run in the virtual machine.
 VM_TESTS := cgroup limits

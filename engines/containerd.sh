@@ -5,15 +5,6 @@ need containerd ctr busybox script
 ctr="ctr --namespace $CGROUP"
 image=docker.io/test/box:latest
 
-# archive: the image of a root of busybox, as `docker save` writes it.
-archive() {
-    box root && tar -C root -cf layer.tar .
-    sum=$(sha256sum <layer.tar) && sum=${sum%% *}
-    echo "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/bin\",\"IN=image\"],\"Cmd\":[\"sh\"]},
-        \"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:$sum\"]}}" >config.json
-    echo '[{"Config":"config.json","RepoTags":["test/box:latest"],"Layers":["layer.tar"]}]' >manifest.json
-    tar -cf image.tar config.json layer.tar manifest.json
-}
 run() { timeout --kill-after=5 60 $ctr run --runc-binary "$RUNTIME" --rm "$@"; }
 detached() { timeout --kill-after=5 60 $ctr run --runc-binary "$RUNTIME" -d "$@"; }
 task() { timeout --kill-after=5 60 $ctr task "$@"; }
@@ -32,7 +23,7 @@ like "CRI takes the runtime for its default" '"defaultRuntimeName": *"casque"|de
 is "and knows its program" "$RUNTIME" sh -c 'containerd config dump | sed -n "/runtimes.casque.options/,/\[/s/.*BinaryName = \"\(.*\)\"/\1/p"'
 like "the CRI plugin is up" "^io.containerd.grpc.v1 +cri .* ok *$" ctr plugins ls
 start events $ctr events
-archive
+archive test/box '"sh"'
 like "an archive is imported" "$image" $ctr image import image.tar
 
 feature run

@@ -57,7 +57,7 @@ debian() {
 
 mkdir -p /etc/docker && block /etc/docker/daemon.json >/etc/docker/daemon.json
 fresh /var/lib/docker
-# BuildKit in Docker 20.10 runs what is called runc in the daemon's PATH; here that is a script that notes its calls.
+# BuildKit in Docker runs what is called runc in the daemon's PATH; here that is a script that notes its calls.
 mkdir bin && cat >bin/runc <<SCRIPT
 #!/bin/sh
 echo "\$@" >>$WORK/buildkit.calls

@@ -6,7 +6,8 @@
 # - /etc and /var are the host's below an overlay, /run is empty: daemons use their usual paths, and all that is written
 #   vanishes with the namespaces. `fresh DIR` puts an empty tmpfs there (for what is itself a lower directory of overlays).
 # - `block FILE` is the fenced block of README.md that belongs to FILE, with the path of the runtime under test.
-# - `box DIR` makes a root there: busybox under all its names. Its programs are static.
+# - `box DIR` makes a root there: busybox under all its names. Its programs are static. `archive NAME COMMAND`
+#   makes image.tar of it, as `docker save` does; the command is a list in JSON without its brackets.
 # - `start NAME COMMAND...` runs a process in the background, its output in $WORK/NAME.log; `stop NAME` ends it, by its
 #   pid, and waits. `socket PATH` waits until a socket is there: the only thing that is ever waited for in a loop. For the
 #   rest wait for what ends, such as `docker wait`, or for `line PATTERN COMMAND...`: runs a command that goes on (events,
@@ -101,6 +102,14 @@ box() {
     echo daemon:x:1:1::/:/bin/sh >>"$1/etc/passwd"
     printf 'root:x:0:\ndaemon:x:1:\n' >"$1/etc/group"
     echo served >"$1/www/index.html"
+}
+
+archive() {
+    [ -d root ] || box root && tar -C root -cf layer.tar . && sum=$(sha256sum <layer.tar)
+    echo "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/bin\",\"IN=image\"],\"Cmd\":[$2]},
+        \"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:${sum%% *}\"]}}" >config.json
+    echo "[{\"Config\":\"config.json\",\"RepoTags\":[\"$1:latest\"],\"Layers\":[\"layer.tar\"]}]" >manifest.json
+    tar -cf image.tar config.json layer.tar manifest.json
 }
 
 # --- assertions ----------------------------------------------------------------------------------------------
