@@ -21,12 +21,13 @@ ENGINE_PACKAGES := $(DOCKER_PACKAGES) podman buildah conmon netavark aardvark-dn
 # What of them `make test` runs: a good minute.
 TESTED_ENGINES  := containerd cri docker docker-images
 
+IMAGE_PACKAGES := docker.io iproute2 xz-utils
 # Test programs that run in the virtual machine.
 VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit rig vm vm-tests systemd-tests conformance conformance-vm engines tested-engines oci-validation install install-test cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests conformance conformance-vm engines tested-engines oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,6 +47,15 @@ lint:
 
 unit:
 	CASQUE_RELEASE="$(CURDIR)/$(CASQUE)" $(CARGO) test --locked --workspace
+
+docs: ## Write the man pages and completions in docs/ anew
+	BLESS=1 $(CARGO) test --locked -q -p casque --test docs
+	BLESS=1 $(CARGO) test --locked -q -p stave --test docs
+
+# What takes long or fetches much: real Docker, archives of 2013, an image of 490 MB, commands killed at 100 moments each.
+image-tests: setup setup-test ## Run stave's tests with other tools, old archives and a large image
+	@$(call packages,$(IMAGE_PACKAGES))
+	CI=1 KILLS=100 $(CARGO) test --locked -p stave --test peers --test kill -- --include-ignored
 
 rig: ## Test the rig: a virtual machine with a pure cgroup v2 kernel
 	rig/vm --setup

@@ -11,7 +11,7 @@ use crate::draft::Draft;
 use crate::erofs::{self, Device};
 use crate::error::During;
 use crate::image::Image;
-use crate::layer::Layer;
+use crate::layer::{self, Layer};
 use crate::merged::Merged;
 use crate::stop::Stop;
 use crate::store::Store;
@@ -195,14 +195,35 @@ fn sources(spool: impl Fn() -> Result<File> + Sync, asked: &Asked<'_>) -> Result
     {
         return Ok((index, ready.into_iter().flatten().chain(spill).collect()));
     }
+    // What is to be kept must be a file of the store.
+    let fresh = || store.map_or_else(&spool, Store::spool);
+    let Made { bytes, spill, files } = make(&spool, fresh, asked)?;
+    let index = fresh()?;
+    index.write_all_at(&bytes, 0).during(|| "write the index".to_owned())?;
+    if let Some(store) = store {
+        store.publish_erofs(&id, &index, spill.as_ref())?;
+    }
+    Ok((index, files))
+}
+
+/// An index, with the file that it needs for what is sparse, and all files that it refers to.
+struct Made {
+    bytes: Vec<u8>,
+    spill: Option<File>,
+    files: Vec<Blob>,
+}
+
+fn make(
+    spool: impl Fn() -> Result<File> + Sync,
+    fresh: impl Fn() -> Result<File>,
+    asked: &Asked<'_>,
+) -> Result<Made> {
     let merged = Merged::read(asked.image, &spool, asked.limits, asked.threads, asked.stop)?;
     if asked.check {
         merged.check(asked.threads, asked.stop)?;
         merged.check_unchanged()?;
     }
     let mut files = merged.layers.clone();
-    // What is to be kept must be a file of the store.
-    let fresh = || store.map_or_else(&spool, Store::spool);
     let (spilt, spill) = spill(fresh, &merged)?;
     if let Some(spill) = &spill {
         files
@@ -210,12 +231,27 @@ fn sources(spool: impl Fn() -> Result<File> + Sync, asked: &Asked<'_>) -> Result
     }
     let device = |file: &Blob| Device { start: file.start(), size: file.stamp().size() };
     let bytes = erofs::index(&merged.tree, &files.iter().map(device).collect::<Vec<_>>(), &spilt)?;
-    let index = fresh()?;
-    index.write_all_at(&bytes, 0).during(|| "write the index".to_owned())?;
-    if let Some(store) = store {
-        store.publish_erofs(&id, &index, spill.as_ref())?;
+    Ok(Made { bytes, spill, files })
+}
+
+/// Whether the index that the store keeps of an image, if any, is the one that its layers give.
+///
+/// # Errors
+/// A layer cannot be read.
+pub fn is_sound(store: &Store, asked: &Asked<'_>) -> Result<bool> {
+    let (Some(_), Some((index, spill))) = (ready(asked), store.erofs(&Digest::of(&asked.image.document))?)
+    else {
+        return Ok(true);
+    };
+    let made = make(|| store.spool(), || store.spool(), asked)?;
+    let index = Blob::whole(index).during(|| "fstat".to_owned())?;
+    let size = u64::try_from(made.bytes.len())?;
+    if index.size() != size || index.bytes(size)? != made.bytes {
+        return Ok(false);
     }
-    Ok((index, files))
+    let sum = |file: Option<Blob>| file.map(|file| layer::digest_of(&file, asked.stop)).transpose();
+    let fresh = made.spill.map(Blob::whole).transpose().during(|| "fstat".to_owned())?;
+    Ok(sum(fresh)? == sum(spill)?)
 }
 
 /// Copies the files whose bytes do not stand in one run, sparse ones, into a file that becomes one more device. Gives

@@ -169,8 +169,13 @@ impl Board {
 
 /// One write for one drawing: what is finished for good, and below it the bars, over those of the last time.
 fn draw(state: &mut State) {
-    let screen = tty::size(std::io::stderr()).unwrap_or(tty::Size { rows: 24, columns: 80 });
-    let (rows, columns) = (usize::from(screen.rows.max(3)), usize::from(screen.columns.max(20)));
+    if state.parts.is_empty() && state.lines.is_empty() && state.drawn == 0 {
+        return;
+    }
+    // A terminal that nobody told its size says 0.
+    let screen = tty::size(std::io::stderr()).ok().filter(|size| size.rows > 2 && size.columns > 19);
+    let screen = screen.unwrap_or(tty::Size { rows: 24, columns: 80 });
+    let (rows, columns) = (usize::from(screen.rows), usize::from(screen.columns));
     let mut text = if state.drawn > 0 { format!("\x1b[{}A", state.drawn) } else { String::new() };
     text.push_str("\r\x1b[J");
     state.lines.drain(..).for_each(|line| text.push_str(&format!("{line}\n")));

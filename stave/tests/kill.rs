@@ -28,6 +28,11 @@ fn images(store: &Path) -> usize {
     output.stdout.iter().filter(|&&byte| byte == b'\n').count()
 }
 
+/// At how many moments each command is killed: `KILLS`, for more than `make test` has time for.
+fn moments() -> u32 {
+    std::env::var("KILLS").map_or(40, |count| count.parse().unwrap())
+}
+
 /// Kills the command at `count` moments spread over the time that it takes. Before each `before` is run, and after each
 /// the store must be whole. Gives how often it was killed before it ended.
 fn kill(store: &Path, before: &[&[&str]], arguments: &[&str], count: u32, after: impl Fn()) -> u32 {
@@ -77,7 +82,7 @@ fn killed_commands_leave_the_store_whole() {
     let load = ["load", archive.to_str().unwrap()];
 
     let fresh: [&[&str]; 2] = [&["rmi", "-f", "big:1", "small:1"], &["prune"]];
-    let killed = kill(&store, &fresh, &load, 40, || {
+    let killed = kill(&store, &fresh, &load, moments(), || {
         assert!(matches!(images(&store), 0 | 2), "half of the archive is there");
         succeed(&store, &load);
         succeed(&store, &["verify", "big:1", "small:1"]);
@@ -85,7 +90,7 @@ fn killed_commands_leave_the_store_whole() {
     assert!(killed >= 10, "killed only {killed} times");
 
     let rmi = ["rmi", "-f", "big:1"];
-    let killed = kill(&store, &[&load], &rmi, 40, || {
+    let killed = kill(&store, &[&load], &rmi, moments(), || {
         assert!(matches!(images(&store), 1 | 2));
         succeed(&store, &rmi);
         succeed(&store, &["verify", "small:1"]);
@@ -94,7 +99,7 @@ fn killed_commands_leave_the_store_whole() {
 
     // A killed load leaves work for prune; so does a name that moves away.
     let moved: [&[&str]; 2] = [&load, &["tag", "small:1", "big:1"]];
-    let killed = kill(&store, &moved, &["prune", "--cache"], 40, || {
+    let killed = kill(&store, &moved, &["prune", "--cache"], moments(), || {
         succeed(&store, &["prune", "--cache"]);
         assert_eq!(images(&store), 1, "the image without a name is still there");
         succeed(&store, &["verify", "small:1"]);

@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use stave::digest::Digest;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -836,4 +837,135 @@ fn what_was_written_in_a_bundle_is_told_as_docker_tells_it() {
         place.stave(&["unbundle", "-q", name]);
     }
     assert!(place.refused(&["diff", "/"]).contains("stave.json"));
+}
+
+#[test]
+fn what_is_damaged_in_a_cache_is_found_and_made_again() {
+    if !support::is_root() {
+        return;
+    }
+    let place = Place::new();
+    let sparse = file("sparse", [7; 512]).pax("GNU.sparse.map", "1024,512").pax("GNU.sparse.size", "4096");
+    let layer = Tar::new().add(sparse).add(file("f", "x")).end();
+    let mut layout = Layout::default();
+    layout.tagged("test:1", &[(layer.clone(), GZIP, images::gzip(&layer))]);
+    place.stave(&["load", "-q", &place.file("a.tar", &layout.tar())]);
+    let caches = ["stave/erofs", "stave/tar"].map(|directory| place.store().join(directory));
+    let files: Vec<PathBuf> =
+        caches.iter().flat_map(|cache| names(cache).into_iter().map(|name| cache.join(name))).collect();
+    assert_eq!(files.len(), 3, "an index, what is sparse, a tar: {files:?}");
+    for path in files {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+        bytes[last] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let output = place.output(&["fsck"]);
+        let said = String::from_utf8(output.stdout).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap().trim_end_matches(".spill");
+        assert!(output.status.code() == Some(1) && said.contains(name), "{path:?}: {said}");
+        place.stave(&["fsck", "-q", "--repair"]);
+        place.check();
+        // Nothing was lost: what is needed is made from the layers.
+        place.stave(&["verify", "-q", "test:1"]);
+        place.stave(&["rmi", "-q", "test:1"]);
+        place.stave(&["load", "-q", &place.file("a.tar", &layout.tar())]);
+        place.stave(&["unpack", "-q", "test:1", place.path("bundle").to_str().unwrap()]);
+        std::fs::remove_dir_all(place.path("bundle")).unwrap();
+    }
+}
+
+#[test]
+fn an_archive_for_many_machines_is_loaded_for_the_one_that_is_asked_for() {
+    let [lower, upper] = two_layers().try_into().unwrap();
+    let mut layout = Layout::default();
+    let mut for_machine = |layer: &[u8], architecture: &str| {
+        let mut image = layout.image(&[(layer.to_vec(), PLAIN, layer.to_vec())], &Value::Null);
+        let digest = image["digest"].as_str().unwrap().to_owned();
+        image["platform"] = json!({ "os": "linux", "architecture": architecture });
+        (image, digest)
+    };
+    let host = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    let ((mine, my_digest), (other, other_digest)) =
+        (for_machine(&lower, host), for_machine(&upper, "s390x"));
+    let missing = Digest::of(b"elsewhere").to_string();
+    let mut absent = other.clone();
+    absent["digest"] = json!(missing);
+    absent["platform"] = json!({ "os": "linux", "architecture": "riscv64" });
+    let index = json!({ "schemaVersion": 2, "manifests": [mine, other, absent] });
+    let mut index = layout.blob("application/vnd.oci.image.index.v1+json", index.to_string().as_bytes());
+    index["annotations"] = json!({ "org.opencontainers.image.ref.name": "many:1" });
+    // The same manifest under a tag of its own beside the index that lists it.
+    let mut single = mine.clone();
+    single["annotations"] = json!({ "org.opencontainers.image.ref.name": "single:1" });
+    layout.manifests.extend([index, single]);
+    let place = Place::new();
+    let archive = place.file("a.tar", &layout.tar());
+    let loaded = place.stave(&["load", "-q", &archive]);
+    let mut loaded: Vec<&str> = loaded.lines().collect();
+    loaded.sort_unstable();
+    assert_eq!(loaded, ["many:1", "single:1"]);
+    assert_eq!(place.json(&["inspect", "many:1"])[0]["Descriptor"]["digest"], json!(my_digest));
+    layout.manifests.pop();
+    let archive = place.file("b.tar", &layout.tar());
+    // The configuration of this one says amd64, whatever the index says; an image is what its configuration says.
+    let said = place.refused(&["load", "--platform", "linux/s390x", &archive]);
+    assert!(said.contains("no image for linux/s390x; this one is for linux/amd64"), "{said}");
+    let said = place.refused(&["load", "--platform", "linux/riscv64", &archive]);
+    assert!(
+        said.contains("no image for linux/riscv64; there are: ") && said.contains(&other_digest[7..19])
+            || said.contains("many:1"),
+        "{said}"
+    );
+    assert!(said.ends_with(&format!("; index: blob {missing} is missing")), "{said}");
+}
+
+/// What is done to a layout, and to the entry of its index that comes last.
+type Change<'a> = &'a dyn Fn(&mut Layout, &mut Value);
+
+#[test]
+fn each_damage_of_an_archive_is_one_clear_error() {
+    let place = Place::new();
+    place.stave(&["images"]);
+    let [lower, _] = two_layers().try_into().unwrap();
+    let image = |change: Change| {
+        let mut layout = Layout::default();
+        let mut image = layout.image(&[(lower.clone(), PLAIN, lower.clone())], &Value::Null);
+        image["annotations"] = json!({ "org.opencontainers.image.ref.name": "test:1" });
+        change(&mut layout, &mut image);
+        layout.manifests.push(image);
+        layout.tar()
+    };
+    let elsewhere = Digest::of(b"elsewhere").to_string();
+    let index = "application/vnd.oci.image.index.v1+json";
+    let cases: [(Change, &str); 6] = [
+        (&|_, image| image["digest"] = json!(elsewhere), "index: blob sha256:"),
+        (&|_, image| image["size"] = json!(7), "bytes instead of 7"),
+        (&|_, image| image["mediaType"] = json!("text/html"), "there is no image in it: index: sha256:"),
+        (&|_, image| image["mediaType"] = json!(index), "missing field `manifests`"),
+        // A whole image beside a missing one: half of an archive is not loaded.
+        (
+            &|layout, image| {
+                layout.manifests.push(image.clone());
+                image["digest"] = json!(elsewhere);
+            },
+            "is missing",
+        ),
+        // An index that lists itself cannot have the digest by which it does so.
+        (
+            &|layout, image| {
+                let text = json!({ "schemaVersion": 2, "manifests": [{ "mediaType": index, "size": 1, "digest": elsewhere }] });
+                let made = layout.blob(index, text.to_string().as_bytes());
+                image["mediaType"] = json!(index);
+                image["digest"] = made["digest"].clone();
+                image["size"] = made["size"].clone();
+            },
+            "index: blob sha256:",
+        ),
+    ];
+    for (number, (change, words)) in cases.into_iter().enumerate() {
+        let archive = place.file("a.tar", &image(change));
+        let said = place.refused(&["load", &archive]);
+        assert!(said.contains(words), "{number}: {said}");
+        assert_eq!(place.stave(&["images", "-q"]), "");
+    }
 }

@@ -22,25 +22,56 @@ struct Offer {
 }
 
 pub(super) fn image(archive: &Archive, wanted: &Wanted, limits: &Limits) -> Result<Image> {
-    let (name, offer) = select(all_offers(archive, limits)?, wanted)?;
+    let Offers { found, passed } = all_offers(archive, limits)?;
+    let (name, offer) = match (select(found, wanted), passed.first()) {
+        (Err(error), Some(Passed { why, .. })) => bail!("{error}; {why}"),
+        (selected, _) => selected?,
+    };
     read(archive, name, offer, wanted, limits)
 }
 
 /// One image for each entry of the index: of an entry for many machines the one that is wanted.
 pub(super) fn images(archive: &Archive, wanted: &Wanted, limits: &Limits) -> Result<Vec<Image>> {
+    let Offers { found, passed } = all_offers(archive, limits)?;
     let mut groups = BTreeMap::<String, Vec<Offer>>::new();
-    for offer in all_offers(archive, limits)? {
+    for offer in found {
         groups.entry(offer.digests.first().cloned().unwrap_or_default()).or_default().push(offer);
     }
+    // Half of an archive is a damaged one; what is something else than an image may stand in it.
+    if let Some(Passed { why, .. }) = passed.iter().find(|one| one.damage && !groups.contains_key(&one.top)) {
+        bail!("{why}");
+    }
     let mut images = Vec::new();
-    for offers in groups.into_values() {
-        let (name, offer) = select(offers, wanted)?;
+    for (top, offers) in groups {
+        let missing = passed.iter().find(|one| one.damage && one.top == top);
+        let (name, offer) = match (select(offers, wanted), missing) {
+            (Err(error), Some(Passed { why, .. })) => bail!("{error}; {why}"),
+            (selected, _) => selected?,
+        };
         images.push(read(archive, name, offer, wanted, limits)?);
+    }
+    if let ([], Some(Passed { why, .. })) = (images.as_slice(), passed.first()) {
+        bail!("there is no image in it: {why}");
     }
     Ok(images)
 }
 
-fn all_offers(archive: &Archive, limits: &Limits) -> Result<Vec<Offer>> {
+/// What an index leads to.
+struct Offers {
+    found: Vec<Offer>,
+    passed: Vec<Passed>,
+}
+
+/// An entry that leads to no image.
+struct Passed {
+    /// The digest of the entry of `index.json` above it.
+    top: String,
+    why: String,
+    /// Whether something is missing, and not just none of ours.
+    damage: bool,
+}
+
+fn all_offers(archive: &Archive, limits: &Limits) -> Result<Offers> {
     let layout: OciLayout = archive.json("oci-layout", limits)?;
     let version = layout.image_layout_version();
     ensure!(version.starts_with("1."), "oci-layout: version {version:?} is not 1.x");
@@ -64,17 +95,25 @@ fn read(archive: &Archive, name: String, offer: Offer, wanted: &Wanted, limits: 
 }
 
 /// Every image manifest that the index leads to and whose blob is there. An image index for many machines may list more
-/// than were exported.
-fn offers(archive: &Archive, index: ImageIndex, limits: &Limits) -> Result<Vec<Offer>> {
+/// than were exported. No document leads to itself, for it would have to hold its own digest; but several may lead to one.
+fn offers(archive: &Archive, index: ImageIndex, limits: &Limits) -> Result<Offers> {
     let mut todo = merge_names(index);
-    let (mut offers, mut seen) = (Vec::new(), HashSet::new());
+    let (mut found, mut passed, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     while let Some(offer) = todo.pop() {
         let digest = offer.descriptor.digest().to_string();
-        let wrong_kind = is_attestation(&offer.descriptor);
-        if wrong_kind || !seen.insert(digest.clone()) || blob(archive, &offer.descriptor)?.is_none() {
+        let top = offer.digests.first().cloned().unwrap_or_default();
+        if is_attestation(&offer.descriptor) || !seen.insert((top.clone(), digest.clone())) {
             continue;
         }
-        if is_index(offer.descriptor.media_type()) {
+        let media_type = offer.descriptor.media_type();
+        let (index, manifest) = (is_index(media_type), is_manifest(media_type));
+        if !index && !manifest {
+            let why = format!("index: {digest} is of type {:?}, which is no image", media_type.as_ref());
+            passed.push(Passed { top, why, damage: false });
+        } else if blob(archive, &offer.descriptor)?.is_none() {
+            let why = format!("index: blob {digest} is missing");
+            passed.push(Passed { top, why, damage: true });
+        } else if index {
             let bytes =
                 document(archive, &offer.descriptor, limits).with_context(|| format!("index {digest}"))?;
             let nested: ImageIndex = parse(&bytes, &format!("index {digest}"))?;
@@ -84,11 +123,11 @@ fn offers(archive: &Archive, index: ImageIndex, limits: &Limits) -> Result<Vec<O
                 digests: [offer.digests.as_slice(), &[descriptor.digest().to_string()]].concat(),
                 descriptor: descriptor.clone(),
             }));
-        } else if is_manifest(offer.descriptor.media_type()) {
-            offers.push(offer);
+        } else {
+            found.push(offer);
         }
     }
-    Ok(offers)
+    Ok(Offers { found, passed })
 }
 
 /// The top of the index, with all tags of one manifest together.

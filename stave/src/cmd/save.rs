@@ -34,6 +34,7 @@ pub fn options() -> Command {
                 .default_value("docker")
                 .help("As `docker save` writes it today, as it did before 1.10, or an OCI layout with the blobs as they are"),
         )
+        .arg(cli::quiet("Do not tell how far it is"))
         .args(cli::limit_options())
 }
 
@@ -57,6 +58,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     }
     let output = Output::open(matches.get_one::<PathBuf>("output").map(PathBuf::as_path))?;
     let output = std::io::BufWriter::with_capacity(64 << 10, output);
+    let progress = cli::progress(matches);
+    for (number, layer) in (1..).zip(saved.iter_mut().flat_map(|image| &mut image.layers)) {
+        let part = progress.part(&format!("layer {number}"), "saving", layer.size());
+        *layer = layer.clone().watched(&part);
+    }
     let output = save(&saved, format, output)?;
     output.into_inner().context("write")?.finish()
 }

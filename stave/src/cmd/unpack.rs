@@ -5,7 +5,7 @@ use crate::bundle;
 use crate::cli;
 use crate::draft::Draft;
 use crate::image::{Image, Platform, Wanted};
-use crate::print::note;
+use crate::print::{note, short_id};
 use crate::stop::Stop;
 use crate::unpack::Report;
 use anyhow::{Context, Result, ensure};
@@ -81,11 +81,19 @@ pub(super) fn make<T>(
     let draft = Draft::begin(&target).with_context(|| target.display().to_string())?;
     let (title, stored) = (source.title(), matches!(source, Source::Store(_)));
     let made = || -> Result<(Image, T)> {
-        let image = source.image(&draft, matches, &stop)?;
+        let mut image = source.image(&draft, matches, &stop)?;
         if !image.verifiable && !matches.get_flag("quiet") {
             note(
                 "the archive is of Docker's first layout, which has no digests: nothing in it can be verified",
             );
+        }
+        // Not before signals wait: the thread that draws must not take them.
+        let progress = cli::progress(matches);
+        for layer in &mut image.layers {
+            let digest = layer.diff_id.as_ref().or(layer.digest.as_ref());
+            let name = digest.map_or_else(|| layer.name.clone(), ToString::to_string);
+            let part = progress.part(short_id(&name), "unpacking", layer.blob.size());
+            layer.blob = layer.blob.clone().watched(&part);
         }
         let filled = fill(&draft, &image, stored, &stop)?;
         Ok((image, filled))

@@ -3,6 +3,7 @@
 use crate::cli;
 use crate::layer;
 use crate::print;
+use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::store::{Store, Stored};
 use anyhow::{Context, Result};
@@ -27,12 +28,15 @@ pub fn options() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
     let _lock = store.share()?;
+    let progress = cli::progress(matches);
     let mut checked = Vec::new();
     for wanted in cli::strings(matches, "image") {
         let image = store.find(wanted)?;
-        let bytes = verify(&store, &image, &cli::limits(matches)).with_context(|| image.title())?;
+        let bytes =
+            verify(&store, &image, &cli::limits(matches), &progress).with_context(|| image.title())?;
         checked.push((image, bytes));
     }
+    drop(progress);
     if matches.get_flag("json") {
         let list = checked.iter().map(|(image, bytes)| {
             json!({ "Id": image.id, "Layers": image.manifest.layers.len(), "Bytes": bytes, "Verified": true })
@@ -50,15 +54,24 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 }
 
 /// The manifest and the configuration were checked when they were read. Gives the bytes of all tars.
-fn verify(store: &Store, image: &Stored, limits: &crate::archive::Limits) -> Result<u64> {
+fn verify(
+    store: &Store,
+    image: &Stored,
+    limits: &crate::archive::Limits,
+    progress: &Progress,
+) -> Result<u64> {
     let stop = Stop::default();
     let inflated = AtomicU64::new(0);
     let layers: Vec<_> = image.manifest.layers.iter().zip(image.diff_ids()).collect();
     let sizes = stop.spread(cli::threads(), &layers, |(descriptor, diff_id)| {
-        let layer = store.packed(descriptor, diff_id)?;
+        let mut layer = store.packed(descriptor, diff_id)?;
         let name = layer.name.clone();
+        let part = progress.part(print::short_id(diff_id), "verifying", layer.blob.size());
+        layer.blob = layer.blob.watched(&part);
         let tar = layer.tar(&|| store.spool(), &limits.layer, &inflated, &stop);
-        tar.map(|tar| tar.size()).with_context(|| format!("layer {name}"))
+        let size = tar.map(|tar| tar.size()).with_context(|| format!("layer {name}"))?;
+        part.done("verified");
+        Ok(size)
     })?;
     for (descriptor, record) in image.manifest.layers.iter().zip(&image.records) {
         if let Some(record) = record

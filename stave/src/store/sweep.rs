@@ -5,6 +5,7 @@ use super::layers::{erofs_name, record_name, spill_name, tar_name};
 use super::{Descriptor, Manifest, Record, Store};
 use crate::digest::Digest;
 use crate::layer;
+use crate::progress::Part;
 use crate::stop::Stop;
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,15 +135,20 @@ impl Store {
         Ok(files)
     }
 
-    /// Reads everything and compares it with its name; then follows everything from the index on.
+    /// Reads everything and compares it with its name; then follows everything from the index on. `part` is told of what
+    /// was read.
     ///
     /// # Errors
     /// The index itself cannot be read. All else is in the result.
-    pub fn check(&self, threads: usize, stop: &Stop) -> Result<Damage> {
+    pub fn check(&self, threads: usize, stop: &Stop, part: &Part) -> Result<Damage> {
         let mut damage = Damage::default();
         let files = self.files()?;
+        part.next("checking", files.iter().map(|(_, size)| size).sum());
         let wrong = stop.spread(threads, &files, |(name, _)| {
-            Ok(self.check_file(name, stop).err().map(|error| (name.clone(), format!("{name}: {error:#}"))))
+            Ok(self
+                .check_file(name, stop, part)
+                .err()
+                .map(|error| (name.clone(), format!("{name}: {error:#}"))))
         })?;
         damage.read = files.len();
         damage.bytes = files.iter().map(|(_, size)| size).sum();
@@ -167,7 +173,7 @@ impl Store {
         Ok(damage)
     }
 
-    fn check_file(&self, name: &str, stop: &Stop) -> Result<()> {
+    fn check_file(&self, name: &str, stop: &Stop, part: &Part) -> Result<()> {
         let (directory, file) = name.rsplit_once('/').context("no such file")?;
         if directory == "stave/layers" {
             return self.check_record(&Digest::parse(file)?);
@@ -183,7 +189,7 @@ impl Store {
             Some(algorithm) => Digest::parse(&format!("{algorithm}:{file}"))?,
             None => Digest::parse(file)?,
         };
-        let blob = self.open_file(name)?.context("it is gone")?;
+        let blob = self.open_file(name)?.context("it is gone")?.watched(part);
         layer::check(&blob, &[digest], stop)
     }
 

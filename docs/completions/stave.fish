@@ -1,0 +1,215 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_stave_global_optspecs
+    string join \n store= h/help V/version
+end
+
+function __fish_stave_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_stave_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_stave_using_subcommand
+    set -l cmd (__fish_stave_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c stave -n "__fish_stave_needs_command" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_needs_command" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_needs_command" -s V -l version -d 'Print version'
+complete -c stave -n "__fish_stave_needs_command" -f -a "load" -d 'Load the images of an archive into the store'
+complete -c stave -n "__fish_stave_needs_command" -f -a "save" -d 'Save images to an archive'
+complete -c stave -n "__fish_stave_needs_command" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
+complete -c stave -n "__fish_stave_needs_command" -f -a "export" -d 'Write the file system of an image as one tar'
+complete -c stave -n "__fish_stave_needs_command" -f -a "images" -d 'List the images of the store'
+complete -c stave -n "__fish_stave_needs_command" -f -a "ls" -d 'List the images of the store'
+complete -c stave -n "__fish_stave_needs_command" -f -a "history" -d 'Show how an image was made'
+complete -c stave -n "__fish_stave_needs_command" -f -a "inspect" -d 'Show all that is known of images, as JSON'
+complete -c stave -n "__fish_stave_needs_command" -f -a "tag" -d 'Give an image another name'
+complete -c stave -n "__fish_stave_needs_command" -f -a "rmi" -d 'Remove names, and images with their last name'
+complete -c stave -n "__fish_stave_needs_command" -f -a "bundle" -d 'Make an OCI bundle of an image: config.json and rootfs'
+complete -c stave -n "__fish_stave_needs_command" -f -a "unbundle" -d 'Remove a bundle that `stave bundle` has made'
+complete -c stave -n "__fish_stave_needs_command" -f -a "unpack" -d 'Unpack an image into an OCI bundle: config.json and rootfs'
+complete -c stave -n "__fish_stave_needs_command" -f -a "diff" -d 'Show how the files of two images differ, or what was written in a bundle'
+complete -c stave -n "__fish_stave_needs_command" -f -a "verify" -d 'Read images again and compare everything with its digest'
+complete -c stave -n "__fish_stave_needs_command" -f -a "df" -d 'Show what takes room in the store'
+complete -c stave -n "__fish_stave_needs_command" -f -a "prune" -d 'Remove images without a name and what nothing refers to'
+complete -c stave -n "__fish_stave_needs_command" -f -a "fsck" -d 'Read the whole store and check it'
+complete -c stave -n "__fish_stave_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c stave -n "__fish_stave_using_subcommand load" -s i -l input -d 'The archive, as `docker load` takes it' -r -F
+complete -c stave -n "__fish_stave_using_subcommand load" -l tag -d 'Call the image so; there must be only one in the archive' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand load" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand load" -l in-place -d 'Leave the layers in the archive, which must stay as it is, and check them when they are used'
+complete -c stave -n "__fish_stave_using_subcommand load" -s q -l quiet -d 'Print the names of the images alone'
+complete -c stave -n "__fish_stave_using_subcommand load" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand load" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand save" -s o -l output -d 'The archive, which appears when it is whole [default: the standard output]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand save" -l format -d 'As `docker save` writes it today, as it did before 1.10, or an OCI layout with the blobs as they are' -r -f -a "docker\t''
+docker-legacy\t''
+oci\t''"
+complete -c stave -n "__fish_stave_using_subcommand save" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand save" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand save" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand save" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand save" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand save" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand save" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand save" -s q -l quiet -d 'Do not tell how far it is'
+complete -c stave -n "__fish_stave_using_subcommand save" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand import" -s m -l message -d 'What to say in its history' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l platform -d 'For which machine it is [default: this one]' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand import" -s q -l quiet -d 'Print the identifier alone'
+complete -c stave -n "__fish_stave_using_subcommand import" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand export" -s o -l output -d 'The tar, which appears when it is whole [default: the standard output]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand export" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand export" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand export" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand export" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand export" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand export" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand export" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand export" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand images" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
+complete -c stave -n "__fish_stave_using_subcommand images" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
+complete -c stave -n "__fish_stave_using_subcommand images" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand images" -s a -l all -d 'All of them: they always are, for layers are no images here'
+complete -c stave -n "__fish_stave_using_subcommand images" -l digests -d 'Show the digests of the manifests'
+complete -c stave -n "__fish_stave_using_subcommand images" -l tree -d 'Show which layers stand on which, as `docker images -tree` did'
+complete -c stave -n "__fish_stave_using_subcommand images" -l no-trunc -d 'Print everything at full length'
+complete -c stave -n "__fish_stave_using_subcommand images" -s q -l quiet -d 'Print the identifiers alone'
+complete -c stave -n "__fish_stave_using_subcommand images" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand images" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand ls" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
+complete -c stave -n "__fish_stave_using_subcommand ls" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
+complete -c stave -n "__fish_stave_using_subcommand ls" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand ls" -s a -l all -d 'All of them: they always are, for layers are no images here'
+complete -c stave -n "__fish_stave_using_subcommand ls" -l digests -d 'Show the digests of the manifests'
+complete -c stave -n "__fish_stave_using_subcommand ls" -l tree -d 'Show which layers stand on which, as `docker images -tree` did'
+complete -c stave -n "__fish_stave_using_subcommand ls" -l no-trunc -d 'Print everything at full length'
+complete -c stave -n "__fish_stave_using_subcommand ls" -s q -l quiet -d 'Print the identifiers alone'
+complete -c stave -n "__fish_stave_using_subcommand ls" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand ls" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand history" -s H -l human -d 'Sizes and times for people; `--human=false`: bytes and RFC 3339' -r -f -a "true\t''
+false\t''"
+complete -c stave -n "__fish_stave_using_subcommand history" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
+complete -c stave -n "__fish_stave_using_subcommand history" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand history" -l no-trunc -d 'Print everything at full length'
+complete -c stave -n "__fish_stave_using_subcommand history" -s q -l quiet -d 'Print the identifiers alone'
+complete -c stave -n "__fish_stave_using_subcommand history" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand history" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand inspect" -s f -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
+complete -c stave -n "__fish_stave_using_subcommand inspect" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand inspect" -l json -d 'Print JSON, which it always is without --format'
+complete -c stave -n "__fish_stave_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand tag" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand tag" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand rmi" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand rmi" -s f -l force -d 'Remove an image with all its names; one that is not there is no error'
+complete -c stave -n "__fish_stave_using_subcommand rmi" -s q -l quiet -d 'Do not print what was removed'
+complete -c stave -n "__fish_stave_using_subcommand rmi" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand rmi" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l image -d 'Which image of an archive, where there are several: a name, a tag or a digest' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l rootfs -d 'Whether the root is mounted or copied; auto tries to mount it' -r -f -a "auto\t''
+mount\t''
+copy\t''"
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l attach -d 'Where a mounted root is seen: at the bundle\'s rootfs, or inside of casque\'s container alone' -r -f -a "host\t''
+container\t''"
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand bundle" -s q -l quiet -d 'Print errors only'
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand bundle" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand unbundle" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand unbundle" -s q -l quiet -d 'Print errors only'
+complete -c stave -n "__fish_stave_using_subcommand unbundle" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l image -d 'Which image of an archive, where there are several: a name, a tag or a digest' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand unpack" -s q -l quiet -d 'Print errors only'
+complete -c stave -n "__fish_stave_using_subcommand unpack" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand diff" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand diff" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand diff" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand diff" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand diff" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand diff" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand diff" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand diff" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand diff" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand verify" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand verify" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand verify" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand verify" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand verify" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand verify" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand verify" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand verify" -s q -l quiet -d 'Print errors only'
+complete -c stave -n "__fish_stave_using_subcommand verify" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand df" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand df" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand df" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand prune" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand prune" -l cache -d 'Also what can be made again: the tars of compressed layers, and indexes for mounts'
+complete -c stave -n "__fish_stave_using_subcommand prune" -s q -l quiet -d 'Do not print what was removed'
+complete -c stave -n "__fish_stave_using_subcommand prune" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand prune" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand fsck" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand fsck" -l repair -d 'Remove what is damaged: caches are made again when they are needed, layers come with the next load'
+complete -c stave -n "__fish_stave_using_subcommand fsck" -s q -l quiet -d 'Print errors only'
+complete -c stave -n "__fish_stave_using_subcommand fsck" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand fsck" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "load" -d 'Load the images of an archive into the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "save" -d 'Save images to an archive'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "export" -d 'Write the file system of an image as one tar'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "images" -d 'List the images of the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "history" -d 'Show how an image was made'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "inspect" -d 'Show all that is known of images, as JSON'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "tag" -d 'Give an image another name'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "rmi" -d 'Remove names, and images with their last name'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "bundle" -d 'Make an OCI bundle of an image: config.json and rootfs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unbundle" -d 'Remove a bundle that `stave bundle` has made'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unpack" -d 'Unpack an image into an OCI bundle: config.json and rootfs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "diff" -d 'Show how the files of two images differ, or what was written in a bundle'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "verify" -d 'Read images again and compare everything with its digest'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "df" -d 'Show what takes room in the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "prune" -d 'Remove images without a name and what nothing refers to'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "fsck" -d 'Read the whole store and check it'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
