@@ -108,9 +108,11 @@ install: build ## Install both programs below PREFIX, man pages and completions 
 	install -D -m 755 $(CASQUE) $(DESTDIR)$(PREFIX)/bin/casque
 	install -D -m 755 $(STAVE) $(DESTDIR)$(PREFIX)/bin/stave
 	install -D -m 644 -t $(SHARE)/man/man1 docs/man/*.1
-	install -D -m 644 docs/completions/casque.bash $(SHARE)/bash-completion/completions/casque
-	install -D -m 644 docs/completions/_casque $(SHARE)/zsh/site-functions/_casque
-	install -D -m 644 docs/completions/casque.fish $(SHARE)/fish/vendor_completions.d/casque.fish
+	for name in casque stave; do \
+		install -D -m 644 docs/completions/$$name.bash $(SHARE)/bash-completion/completions/$$name && \
+		install -D -m 644 docs/completions/_$$name $(SHARE)/zsh/site-functions/_$$name && \
+		install -D -m 644 docs/completions/$$name.fish $(SHARE)/fish/vendor_completions.d/$$name.fish || exit 1; \
+	done
 
 # The program has to be where the README tells the engines to look for it.
 install-test: build ## Install into an empty folder, and see what is there
