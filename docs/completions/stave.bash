@@ -270,7 +270,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__export)
-            opts="-o -h --output --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-o -q -h --output --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -664,7 +664,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__import)
-            opts="-m -q -h --message --platform --quiet --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-m -q -h --message --platform --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -838,7 +838,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__save)
-            opts="-o -q -h --output --format --quiet --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-o -q -h --output --format --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -892,7 +892,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__tag)
-            opts="-h --store --help"
+            opts="-h --json --store --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -910,7 +910,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__unbundle)
-            opts="-q -h --quiet --store --help"
+            opts="-q -h --quiet --json --store --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -928,7 +928,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__unpack)
-            opts="-q -h --image --platform --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --quiet --store --help"
+            opts="-q -h --image --platform --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --quiet --json --store --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

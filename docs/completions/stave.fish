@@ -72,6 +72,7 @@ complete -c stave -n "__fish_stave_using_subcommand save" -l max-metadata -d 'Ex
 complete -c stave -n "__fish_stave_using_subcommand save" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand save" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
 complete -c stave -n "__fish_stave_using_subcommand save" -s q -l quiet -d 'Do not tell how far it is'
+complete -c stave -n "__fish_stave_using_subcommand save" -l json -d 'Print as JSON what was saved; needs -o'
 complete -c stave -n "__fish_stave_using_subcommand save" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand import" -s m -l message -d 'What to say in its history' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l platform -d 'For which machine it is [default: this one]' -r
@@ -83,6 +84,7 @@ complete -c stave -n "__fish_stave_using_subcommand import" -l max-metadata -d '
 complete -c stave -n "__fish_stave_using_subcommand import" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
 complete -c stave -n "__fish_stave_using_subcommand import" -s q -l quiet -d 'Print the identifier alone'
+complete -c stave -n "__fish_stave_using_subcommand import" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand import" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand export" -s o -l output -d 'The tar, which appears when it is whole [default: the standard output]' -r -F
 complete -c stave -n "__fish_stave_using_subcommand export" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
@@ -92,6 +94,8 @@ complete -c stave -n "__fish_stave_using_subcommand export" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand export" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand export" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand export" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand export" -s q -l quiet -d 'Do not tell how far it is'
+complete -c stave -n "__fish_stave_using_subcommand export" -l json -d 'Print as JSON what was exported; needs -o'
 complete -c stave -n "__fish_stave_using_subcommand export" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand images" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
 complete -c stave -n "__fish_stave_using_subcommand images" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
@@ -126,6 +130,7 @@ complete -c stave -n "__fish_stave_using_subcommand inspect" -l store -d 'The di
 complete -c stave -n "__fish_stave_using_subcommand inspect" -l json -d 'Print JSON, which it always is without --format'
 complete -c stave -n "__fish_stave_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand tag" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand tag" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand tag" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand rmi" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
 complete -c stave -n "__fish_stave_using_subcommand rmi" -s f -l force -d 'Remove an image with all its names; one that is not there is no error'
@@ -151,6 +156,7 @@ complete -c stave -n "__fish_stave_using_subcommand bundle" -l json -d 'Print JS
 complete -c stave -n "__fish_stave_using_subcommand bundle" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -s q -l quiet -d 'Print errors only'
+complete -c stave -n "__fish_stave_using_subcommand unbundle" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l image -d 'Which image of an archive, where there are several: a name, a tag or a digest' -r
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
@@ -162,6 +168,7 @@ complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-metadata -d '
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
 complete -c stave -n "__fish_stave_using_subcommand unpack" -s q -l quiet -d 'Print errors only'
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand unpack" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand diff" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
 complete -c stave -n "__fish_stave_using_subcommand diff" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r

@@ -2,8 +2,9 @@
 
 use crate::archive;
 use crate::cmd;
-use crate::image::Platform;
+use crate::image::{Image, Platform};
 use crate::layer;
+use crate::print::short_id;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::tar;
@@ -78,6 +79,16 @@ pub fn json() -> Arg {
 pub fn progress(matches: &ArgMatches) -> Progress {
     let set = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().is_some_and(|&set| set);
     Progress::new(set("quiet") || set("json"))
+}
+
+/// Makes each layer of the image a part of the progress, which moves as its bytes are read.
+pub fn watch(image: &mut Image, progress: &Progress, doing: &str) {
+    for layer in &mut image.layers {
+        let digest = layer.diff_id.as_ref().or(layer.digest.as_ref());
+        let name = digest.map_or_else(|| layer.name.clone(), ToString::to_string);
+        let part = progress.part(short_id(&name), doing, layer.blob.size());
+        layer.blob = layer.blob.clone().watched(&part);
+    }
 }
 
 /// `-q`, with what it does here.

@@ -792,7 +792,39 @@ fn one_meaning_of_quiet_names_and_identifiers_alone() {
     let imported =
         place.output(&["import", "-q", &place.file("r.tar", &Tar::new().add(file("f", "x")).end())]);
     assert!(imported.stdout.starts_with(b"sha256:") && imported.stderr.is_empty());
-    for arguments in [&["rmi", "-q", "one:1"][..], &["prune", "-q"], &["fsck", "-q"]] {
+    // And one of --json: the result as one document.
+    let (tar, bundle) = (place.path("r.tar"), place.path("bundle"));
+    let (tar, bundle) = (tar.to_str().unwrap(), bundle.to_str().unwrap());
+    assert_eq!(place.json(&["tag", "--json", "one:1", "two"])["Name"], json!("two:latest"));
+    assert_eq!(place.json(&["import", "--json", tar, "three:3"])["RepoTags"], json!(["three:3"]));
+    let out = place.path("o.tar");
+    assert_eq!(
+        place.json(&["save", "--json", "-o", out.to_str().unwrap(), "two"])[0]["RepoTags"],
+        json!(["two:latest"])
+    );
+    assert_eq!(
+        place.json(&["export", "--json", "-o", out.to_str().unwrap(), "two"])["Image"],
+        json!("one:1")
+    );
+    assert_eq!(place.json(&["unpack", "--json", "three:3", bundle])["Names"], json!(1));
+    std::fs::remove_dir_all(bundle).unwrap();
+    assert!(place.json(&["bundle", "--json", "three:3", bundle])["How"].is_string());
+    assert_eq!(place.json(&["unbundle", "--json", bundle])["Removed"], json!(bundle));
+    for arguments in [
+        &["images"][..],
+        &["images", "--tree"],
+        &["history", "one:1"],
+        &["inspect", "one:1"],
+        &["verify", "one:1"],
+        &["df"],
+        &["fsck"],
+        &["diff", "one:1", "two"],
+        &["rmi", "three:3"],
+        &["prune"],
+    ] {
+        place.json(&[arguments, &["--json"]].concat());
+    }
+    for arguments in [&["rmi", "-q", "one:1", "two"][..], &["prune", "-q"], &["fsck", "-q"]] {
         assert_eq!(place.stave(arguments), "");
     }
 }

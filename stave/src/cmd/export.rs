@@ -4,9 +4,11 @@ use crate::cli;
 use crate::export;
 use crate::merged::Merged;
 use crate::output::Output;
+use crate::print;
 use crate::stop::Stop;
 use anyhow::{Context, Result};
 use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// The command's options.
@@ -22,6 +24,8 @@ pub fn options() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("The tar, which appears when it is whole [default: the standard output]"),
         )
+        .arg(cli::quiet("Do not tell how far it is"))
+        .arg(cli::json().requires("output").help("Print as JSON what was exported; needs -o"))
         .args(cli::limit_options())
 }
 
@@ -33,11 +37,17 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (limits, stop) = (cli::limits(matches), Stop::default());
     let store = cli::store(matches)?;
     let _lock = store.share()?;
-    let image = store.image(store.find(cli::string(matches, "image"))?)?;
+    let stored = store.find(cli::string(matches, "image"))?;
+    let id = stored.id.clone();
+    let mut image = store.image(stored)?;
+    let progress = cli::progress(matches);
+    cli::watch(&mut image, &progress, "exporting");
     let merged = Merged::read(&image, || store.spool(), &limits, cli::threads(), &stop);
     let merged = merged.with_context(|| image.name.clone())?;
     merged.check(cli::threads(), &stop).with_context(|| image.name.clone())?;
     let output = Output::open(matches.get_one::<PathBuf>("output").map(PathBuf::as_path))?;
     let output = export::export(&merged, std::io::BufWriter::with_capacity(64 << 10, output), &stop)?;
-    output.into_inner().context("write")?.finish()
+    output.into_inner().context("write")?.finish()?;
+    drop(progress);
+    if matches.get_flag("json") { print::json(&json!({ "Id": id, "Image": image.name })) } else { Ok(()) }
 }

@@ -57,7 +57,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
     let _lock = store.share()?;
     let images = store.images()?;
-    if matches.get_flag("tree") {
+    if matches.get_flag("tree") && !matches.get_flag("json") {
         return print::result(&tree(&images, matches.get_flag("no-trunc")));
     }
     let filter = Filter::parse(&cli::strings(matches, "filter"), &store)?;

@@ -37,6 +37,7 @@ pub fn options() -> Command {
         )
         .arg(cli::platform().help("For which machine it is [default: this one]"))
         .arg(cli::quiet("Print the identifier alone"))
+        .arg(cli::json())
         .args(cli::limit_options())
 }
 
@@ -54,6 +55,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let subject = || title.display().to_string();
     let blob = archive::input(&path, || store.spool(), &stop).with_context(subject)?;
     let _lock = store.share()?;
+    let progress = cli::progress(matches);
+    let blob = blob.clone().watched(&progress.part(&subject(), "importing", blob.size()));
     let layer = Layer { name: subject(), blob, digest: None, diff_id: None, compression: None };
     let (layer, record) =
         store.keep(&layer, &limits.layer, &AtomicU64::new(0), &stop).with_context(subject)?;
@@ -78,7 +81,12 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let config = Descriptor::new(media::CONFIG, id.clone(), document.len() as u64);
     let manifest = serde_json::to_vec(&Manifest::new(config, vec![layer]))?;
     let manifest = Descriptor::new(media::MANIFEST, store.put(&manifest)?, manifest.len() as u64);
+    let tags: Vec<String> = names.iter().map(ToString::to_string).collect();
     store.name(&[Named { manifest, id: id.clone(), names }])?;
     prepare(&store, &id, &limits, &stop);
+    drop(progress);
+    if matches.get_flag("json") {
+        return print::json(&json!({ "Id": id, "RepoTags": tags }));
+    }
     print::result(&format!("{id}\n"))
 }

@@ -6,10 +6,12 @@ use crate::blob::Blob;
 use crate::cli;
 use crate::name::Name;
 use crate::output::Output;
+use crate::print;
 use crate::stop::Stop;
 use crate::store::{Store, Stored};
 use anyhow::{Context, Result};
 use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
@@ -35,6 +37,7 @@ pub fn options() -> Command {
                 .help("As `docker save` writes it today, as it did before 1.10, or an OCI layout with the blobs as they are"),
         )
         .arg(cli::quiet("Do not tell how far it is"))
+        .arg(cli::json().requires("output").help("Print as JSON what was saved; needs -o"))
         .args(cli::limit_options())
 }
 
@@ -64,7 +67,16 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         *layer = layer.clone().watched(&part);
     }
     let output = save(&saved, format, output)?;
-    output.into_inner().context("write")?.finish()
+    output.into_inner().context("write")?.finish()?;
+    drop(progress);
+    if !matches.get_flag("json") {
+        return Ok(());
+    }
+    let list = saved.iter().map(|saved| {
+        let names: Vec<String> = saved.names.iter().map(ToString::to_string).collect();
+        json!({ "Id": saved.image.id, "RepoTags": names })
+    });
+    print::json(&list.collect::<Vec<_>>())
 }
 
 /// Each image once, with all names by which it was asked for.

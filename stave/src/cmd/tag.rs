@@ -2,18 +2,24 @@
 
 use crate::cli;
 use crate::name::Name;
+use crate::print;
 use crate::store::Named;
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, ArgMatches, Command};
+use serde_json::json;
 
 /// The command's options.
 pub fn options() -> Command {
-    Command::new("tag").about("Give an image another name").arg(cli::image()).arg(
-        Arg::new("name")
-            .value_name("NAME[:TAG]")
-            .required(true)
-            .help("The new name; whatever has it loses it"),
-    )
+    Command::new("tag")
+        .about("Give an image another name")
+        .arg(cli::image())
+        .arg(
+            Arg::new("name")
+                .value_name("NAME[:TAG]")
+                .required(true)
+                .help("The new name; whatever has it loses it"),
+        )
+        .arg(cli::json())
 }
 
 /// Runs the command.
@@ -31,5 +37,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let wanted = Name::parse(wanted).ok();
     let entry = image.entries.iter().find(|entry| entry.name() == wanted).or(image.entries.first());
     let manifest = entry.context("the image has no manifest")?.named(None);
-    store.name(&[Named { manifest, id: image.id, names: vec![name] }])
+    let (id, named) = (image.id.clone(), name.to_string());
+    store.name(&[Named { manifest, id: image.id, names: vec![name] }])?;
+    if matches.get_flag("json") { print::json(&json!({ "Id": id, "Name": named })) } else { Ok(()) }
 }

@@ -4,13 +4,14 @@ use super::bundle::MARK;
 use crate::cli;
 use crate::draft;
 use crate::error::During;
-use crate::print::note;
+use crate::print::{self, note};
 use anyhow::{Context, Result, bail, ensure};
 use casque::sys::Errno;
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY};
 use casque::sys::mount;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use nix::unistd::geteuid;
+use serde_json::json;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +29,7 @@ pub fn options() -> Command {
                 .help("The bundle; no container may run from it"),
         )
         .arg(cli::quiet("Print errors only"))
+        .arg(cli::json())
 }
 
 /// Runs the command.
@@ -37,6 +39,9 @@ pub fn options() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let path = matches.get_one::<PathBuf>("bundle").cloned().unwrap_or_default();
     remove(&path).with_context(|| path.display().to_string())?;
+    if matches.get_flag("json") {
+        return print::json(&json!({ "Removed": path.display().to_string() }));
+    }
     if !matches.get_flag("quiet") {
         note(&format!("removed {}", path.display()));
     }

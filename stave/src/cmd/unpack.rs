@@ -5,12 +5,13 @@ use crate::bundle;
 use crate::cli;
 use crate::draft::Draft;
 use crate::image::{Image, Platform, Wanted};
-use crate::print::{note, short_id};
+use crate::print::{self, note};
 use crate::stop::Stop;
 use crate::unpack::Report;
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use nix::unistd::geteuid;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -22,6 +23,7 @@ pub fn options() -> Command {
         .after_help("IMAGE is a path if there is such a file or directory, otherwise an image of the store.")
         .args(arguments())
         .arg(cli::quiet("Print errors only"))
+        .arg(cli::json())
 }
 
 /// What `unpack` and `bundle` both take.
@@ -55,6 +57,13 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (image, report) = make(matches, |draft, image, _, stop| {
         bundle::fill(draft, image, &cli::limits(matches), cli::threads(), stop)
     })?;
+    if matches.get_flag("json") {
+        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        return print::json(&json!({
+            "Image": image.name, "Layers": image.layers.len(), "Names": count(&report.names),
+            "Bytes": count(&report.bytes), "Milliseconds": started.elapsed().as_secs_f64() * 1000.0,
+        }));
+    }
     if !matches.get_flag("quiet") {
         tell("unpacked", &image, &report, started);
     }
@@ -89,12 +98,7 @@ pub(super) fn make<T>(
         }
         // Not before signals wait: the thread that draws must not take them.
         let progress = cli::progress(matches);
-        for layer in &mut image.layers {
-            let digest = layer.diff_id.as_ref().or(layer.digest.as_ref());
-            let name = digest.map_or_else(|| layer.name.clone(), ToString::to_string);
-            let part = progress.part(short_id(&name), "unpacking", layer.blob.size());
-            layer.blob = layer.blob.clone().watched(&part);
-        }
+        cli::watch(&mut image, &progress, "unpacking");
         let filled = fill(&draft, &image, stored, &stop)?;
         Ok((image, filled))
     };
