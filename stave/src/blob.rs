@@ -37,6 +37,7 @@ pub struct Blob {
     file: Arc<Opened>,
     start: u64,
     size: u64,
+    spooled: bool,
     watch: Part,
 }
 
@@ -77,7 +78,27 @@ impl Blob {
     pub fn whole(file: File) -> io::Result<Self> {
         let stamp = Stamp::of(&file)?;
         let size = stamp.size;
-        Ok(Self { file: Arc::new(Opened { file, stamp }), start: 0, size, watch: Part::default() })
+        Ok(Self {
+            file: Arc::new(Opened { file, stamp }),
+            start: 0,
+            size,
+            spooled: false,
+            watch: Part::default(),
+        })
+    }
+
+    /// As [`Blob::whole`], of a file without a name that nobody else knows, and whose bytes are all there: it can be kept as
+    /// it is, where another file's bytes would have to be copied.
+    ///
+    /// # Errors
+    /// What fstat(2) says.
+    pub fn spooled(file: File) -> io::Result<Self> {
+        Ok(Self { spooled: true, ..Self::whole(file)? })
+    }
+
+    /// The file behind it, if it is one of [`Blob::spooled`].
+    pub(crate) fn own_file(&self) -> io::Result<Option<File>> {
+        self.spooled.then(|| self.file.file.try_clone()).transpose()
     }
 
     /// A part of this one; `None` when it does not lie wholly inside.
@@ -86,7 +107,7 @@ impl Blob {
         let end = start.checked_add(size)?;
         let inside = end <= self.size;
         let (file, watch) = (Arc::clone(&self.file), self.watch.clone());
-        inside.then(|| Self { file, start: self.start + start, size, watch })
+        inside.then(|| Self { file, start: self.start + start, size, spooled: false, watch })
     }
 
     /// The same; whatever is read of it is reported to `part`.

@@ -30,6 +30,14 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]"),
         )
+        .arg(
+            Arg::new("durability")
+                .long("durability")
+                .value_name("HOW")
+                .global(true)
+                .value_parser(["full", "none"])
+                .help("Whether what is stored survives a power failure: full (default) waits for the disk"),
+        )
         .subcommands(cmd::ALL.iter().map(|entry| (entry.options)()))
 }
 
@@ -65,7 +73,9 @@ pub fn store(matches: &ArgMatches) -> Result<Store> {
             data.context("store: neither XDG_DATA_HOME nor HOME is set; use --store")?.join("stave")
         }
     };
-    Store::open(&path)
+    let store = Store::open(&path)?;
+    let hasty = matches.get_one::<String>("durability").is_some_and(|how| how == "none");
+    Ok(if hasty { store.hasty() } else { store })
 }
 
 /// `--json`.

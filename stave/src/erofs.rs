@@ -10,6 +10,8 @@ use crate::tree::{Ino, Node, ROOT, Tree};
 use crate::unpack::is_dropped;
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 const BLOCK: usize = 512;
 const SUPERBLOCK: usize = 1024;
@@ -17,6 +19,8 @@ const SUPERBLOCK: usize = 1024;
 const SLOT: usize = 32;
 const INODE: usize = 64;
 const DEVICE: usize = 128;
+/// In the superblock.
+const IDENTITY: usize = 48;
 
 const MAGIC: u32 = 0xe0f5_e1e2;
 const CHUNKED_FILE: u32 = 0x4;
@@ -41,11 +45,16 @@ pub struct Device {
 }
 
 /// Makes the index of a tree. `devices` are in the order of the layers, and behind them may be one more, the spill:
-/// `spilt` says where in it the files stand whose bytes are not in one run in their tar.
+/// `spilt` says where in it the files stand whose bytes are not in one run in their tar. `identity` is noted in it.
 ///
 /// # Errors
 /// The format cannot hold something: a file beyond 2 TiB of a tar, an attribute of more than 64 KiB.
-pub fn index(tree: &Tree, devices: &[Device], spilt: &HashMap<Ino, u64>) -> Result<Vec<u8>> {
+pub fn index(
+    tree: &Tree,
+    devices: &[Device],
+    spilt: &HashMap<Ino, u64>,
+    identity: &Identity,
+) -> Result<Vec<u8>> {
     // The overlay's root is not the index's, so these would be lost.
     ensure!(xattrs(&tree.inode(ROOT).meta)?.is_empty(), "attributes of the root directory");
     let meta = (SUPERBLOCK + 128 + devices.len() * DEVICE).next_multiple_of(BLOCK);
@@ -57,7 +66,21 @@ pub fn index(tree: &Tree, devices: &[Device], spilt: &HashMap<Ino, u64>) -> Resu
         index.write(meta, place)?;
     }
     index.superblock(meta)?;
+    index.put(SUPERBLOCK + IDENTITY, identity);
     Ok(index.bytes)
+}
+
+/// What an index was made of, as its maker says: the volume's UUID, of which the kernel makes nothing.
+pub type Identity = [u8; 16];
+
+/// The identity in a file that is an index.
+///
+/// # Errors
+/// What pread(2) says; the file is too short.
+pub fn identity(index: &File) -> std::io::Result<Identity> {
+    let mut identity = Identity::default();
+    index.read_exact_at(&mut identity, (SUPERBLOCK + IDENTITY) as u64)?;
+    Ok(identity)
 }
 
 /// Whether the bytes of a file stand in one run, so that a chunk can refer to it.

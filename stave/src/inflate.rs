@@ -91,7 +91,7 @@ fn size_said(compression: Compression, packed: &[u8]) -> Option<u64> {
 pub(crate) fn stream(
     compression: Compression,
     packed: &Blob,
-    file: &mut File,
+    file: &mut dyn Write,
     raw: Option<&mut Hasher>,
     budget: &Budget<'_>,
     stop: &Stop,
@@ -122,7 +122,7 @@ type Lanes = (SyncSender<Vec<u8>>, Receiver<Vec<u8>>);
 /// Inflates piece by piece into `file`; each piece also goes down the lane, if there is one, and comes back empty.
 fn pump(
     decoder: &mut dyn Read,
-    file: &mut File,
+    file: &mut dyn Write,
     lanes: Option<Lanes>,
     packed: u64,
     budget: &Budget<'_>,

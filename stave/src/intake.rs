@@ -189,9 +189,7 @@ impl Intake<'_> {
         };
         let compression = layer.detect()?;
         lock(progress).compression = Some(compression);
-        let packed = (self.spool)()?;
-        layer.blob.copy_to(&packed, self.stop)?;
-        layer.blob.unchanged()?;
+        let packed = self.copy(&layer.blob)?;
         // Whoever wants it on the disk need not wait so long then.
         fs::start_writing(&packed);
         let blob = Blob::whole(duplicate(&packed)?).during(|| "fstat".to_owned())?;
@@ -238,6 +236,17 @@ impl Intake<'_> {
         progress.packed = Some(packed);
         progress.whole = whole.map(|size| size as u64);
         Ok(())
+    }
+
+    /// A file with the blob's bytes that nobody else can reach.
+    fn copy(&self, blob: &Blob) -> Result<File> {
+        if let Some(file) = blob.own_file().during(|| "dup".to_owned())? {
+            return Ok(file);
+        }
+        let file = (self.spool)()?;
+        blob.copy_to(&file, self.stop)?;
+        blob.unchanged()?;
+        Ok(file)
     }
 
     /// Inflates piece by piece, hashing beside.

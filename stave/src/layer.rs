@@ -11,6 +11,7 @@ use crate::tar::{self, Entry, Walker};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::io::Write;
 use std::sync::atomic::AtomicU64;
 
 /// A layer as the archive holds it.
@@ -81,12 +82,17 @@ pub(crate) const PIECE: usize = 1 << 20;
 pub fn detect(blob: &Blob) -> Result<Compression> {
     let mut magic = [0; 6];
     let got = blob.read_at(0, &mut magic).during(|| "read".to_owned())?;
-    match &magic[..got] {
+    compression(&magic[..got])
+}
+
+/// As [`detect`], of the first six bytes.
+pub(crate) fn compression(start: &[u8]) -> Result<Compression> {
+    match start {
         [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Compression::Zstd),
         // A skippable frame, with which some zstd writers begin.
         [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => bail!("compressed with xz, which image layers do not use"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => bail!("compressed with xz, which image layers do not use"),
         [b'B', b'Z', b'h', ..] => bail!("compressed with bzip2, which image layers do not use"),
         _ => Ok(Compression::Plain),
     }
@@ -197,20 +203,19 @@ impl Layer {
     }
 }
 
-/// Inflates a whole file, such as a compressed archive, into `spool`. There is no digest to check it against.
+/// Inflates a whole file, such as a compressed archive, into `output`. There is no digest to check it against.
 ///
 /// # Errors
-/// The bytes are damaged, a limit is passed, or the spool cannot be written.
+/// The bytes are damaged, a limit is passed, or the output cannot be written.
 pub fn inflate(
     blob: &Blob,
     compression: Compression,
-    mut spool: File,
+    output: &mut dyn Write,
     limits: &Limits,
     stop: &Stop,
-) -> Result<Blob> {
+) -> Result<()> {
     let inflated = AtomicU64::new(0);
-    inflate::stream(compression, blob, &mut spool, None, &Budget { inflated: &inflated, limits }, stop)?;
-    Blob::whole(spool).during(|| "fstat".to_owned())
+    inflate::stream(compression, blob, output, None, &Budget { inflated: &inflated, limits }, stop)
 }
 
 /// Reads all of `content` and compares it with each of `digests`.

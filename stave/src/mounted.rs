@@ -8,10 +8,10 @@ use crate::bundle;
 use crate::config;
 use crate::digest::Digest;
 use crate::draft::Draft;
-use crate::erofs::{self, Device};
+use crate::erofs::{self, Device, Identity};
 use crate::error::During;
 use crate::image::Image;
-use crate::layer::{self, Layer};
+use crate::layer::{self, Compression, Layer};
 use crate::merged::Merged;
 use crate::stop::Stop;
 use crate::store::Store;
@@ -178,20 +178,40 @@ pub fn prepare(store: &Store, asked: &Asked<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The layers' tars, if nothing of them is left to check: then an index of them can be kept.
+/// The layers' tars, if all of them stay where they are: tars of the store, or in an archive that the store refers to. Then
+/// an index of them can be kept.
 fn ready(asked: &Asked<'_>) -> Option<Vec<Blob>> {
     let layers = &asked.image.layers;
-    let checked = asked.store.is_some() && layers.iter().all(Layer::is_checked);
-    checked.then(|| layers.iter().map(|layer| layer.blob.clone()).collect())
+    let stays = |layer: &Layer| {
+        layer.is_checked() || !asked.check && layer.detect().is_ok_and(|how| how == Compression::Plain)
+    };
+    let ready = asked.store.is_some() && layers.iter().all(stays);
+    ready.then(|| layers.iter().map(|layer| layer.blob.clone()).collect())
+}
+
+/// What an index of these layers is made of. A tar of the store is what its name says; a file outside is the one that it was
+/// as long as nobody writes to it.
+fn identity(layers: &[Layer]) -> Result<Identity> {
+    let places: Vec<_> = layers
+        .iter()
+        .map(|layer| {
+            let outside = (!layer.is_checked()).then(|| layer.blob.stamp());
+            (&layer.name, layer.blob.start(), layer.blob.size(), outside)
+        })
+        .collect();
+    let digest = Digest::of(&serde_json::to_vec(&places)?);
+    let start = digest.hex().get(..32).and_then(|hex| u128::from_str_radix(hex, 16).ok());
+    Ok(start.context("a digest is too short")?.to_be_bytes())
 }
 
 /// The index, and the files that it refers to, in its order.
 fn sources(spool: impl Fn() -> Result<File> + Sync, asked: &Asked<'_>) -> Result<(File, Vec<Blob>)> {
     let id = Digest::of(&asked.image.document);
+    let identity = identity(&asked.image.layers)?;
     let ready = ready(asked);
     let store = asked.store.filter(|_| ready.is_some());
     if let Some(store) = store
-        && let Some((index, spill)) = store.erofs(&id)?
+        && let Some((index, spill)) = store.erofs(&id, &identity)?
     {
         return Ok((index, ready.into_iter().flatten().chain(spill).collect()));
     }
@@ -230,7 +250,12 @@ fn make(
             .push(Blob::whole(spill.try_clone().during(|| "dup".to_owned())?).during(|| "fstat".to_owned())?);
     }
     let device = |file: &Blob| Device { start: file.start(), size: file.stamp().size() };
-    let bytes = erofs::index(&merged.tree, &files.iter().map(device).collect::<Vec<_>>(), &spilt)?;
+    let bytes = erofs::index(
+        &merged.tree,
+        &files.iter().map(device).collect::<Vec<_>>(),
+        &spilt,
+        &identity(&asked.image.layers)?,
+    )?;
     Ok(Made { bytes, spill, files })
 }
 
@@ -239,9 +264,12 @@ fn make(
 /// # Errors
 /// A layer cannot be read.
 pub fn is_sound(store: &Store, asked: &Asked<'_>) -> Result<bool> {
-    let (Some(_), Some((index, spill))) = (ready(asked), store.erofs(&Digest::of(&asked.image.document))?)
-    else {
+    if ready(asked).is_none() {
         return Ok(true);
+    }
+    let id = Digest::of(&asked.image.document);
+    let Some((index, spill)) = store.erofs(&id, &identity(&asked.image.layers)?)? else {
+        return Ok(!store.has_erofs(&id)?);
     };
     let made = make(|| store.spool(), || store.spool(), asked)?;
     let index = Blob::whole(index).during(|| "fstat".to_owned())?;

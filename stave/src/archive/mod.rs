@@ -4,6 +4,7 @@
 mod docker;
 mod legacy;
 mod oci;
+mod receive;
 pub mod save;
 
 use crate::blob::Blob;
@@ -15,6 +16,7 @@ use crate::tar::{self, Kind, Walker};
 use anyhow::{Context, Result, bail, ensure};
 use casque::sys::Errno;
 use casque::sys::fs::{self, Resolve};
+use receive::{Received, Receiver};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
@@ -32,6 +34,8 @@ pub enum Archive {
         file: Blob,
         /// Its members by their cleaned paths; of two with the same path the last one.
         members: BTreeMap<Vec<u8>, Member>,
+        /// Of an archive that came as a stream, members that stand in files of their own, by their offsets.
+        parts: BTreeMap<u64, Blob>,
     },
     /// A directory: an OCI image layout.
     Directory(OwnedFd),
@@ -64,7 +68,7 @@ impl Default for Limits {
 }
 
 impl Archive {
-    /// Opens a file or directory that the operator named; `-` is the standard input, which goes through a spool, for
+    /// Opens a file or directory that the operator named; `-` is the standard input, which goes into files of `spool`, for
     /// its parts are not read in order. So does an archive that is compressed as a whole.
     ///
     /// # Errors
@@ -76,13 +80,23 @@ impl Archive {
                 return Ok(Self::Directory(file.into()));
             }
         }
-        let file = input(path, &spool, stop)?;
-        let file = match layer::detect(&file)? {
-            Compression::Plain => file,
-            packed => layer::inflate(&file, packed, spool()?, &limits.layer, stop)?,
+        let file = if path.as_os_str() == "-" {
+            match receive_input(&spool, &limits.layer, stop)? {
+                Input::Tar((file, members, parts)) => return Ok(Self::Tar { file, members, parts }),
+                Input::Packed(file) => file,
+            }
+        } else {
+            input(path, &spool, stop)?
         };
-        let members = index(&file, limits.layer.tar)?;
-        Ok(Self::Tar { file, members })
+        let packed = layer::detect(&file)?;
+        if packed == Compression::Plain {
+            let members = index(&file, limits.layer.tar)?;
+            return Ok(Self::Tar { file, members, parts: BTreeMap::new() });
+        }
+        let mut receiver = Receiver::new(&spool)?;
+        layer::inflate(&file, packed, &mut receiver, &limits.layer, stop)?;
+        let (file, members, parts) = receiver.finish(limits.layer.tar, stop)?;
+        Ok(Self::Tar { file, members, parts })
     }
 
     /// Finds the image that is wanted.
@@ -128,7 +142,7 @@ impl Archive {
     /// The member with this path; links are followed inside of the archive.
     fn find(&self, path: &str) -> Result<Option<Blob>> {
         match self {
-            Self::Tar { file, members } => find_member(file, members, path),
+            Self::Tar { file, members, parts } => find_member(file, members, parts, path),
             Self::Directory(directory) => find_file(directory, path),
         }
     }
@@ -198,17 +212,62 @@ fn open_path(path: &Path) -> Result<File> {
 }
 
 fn spool_input(mut spool: File, stop: &Stop) -> Result<Blob> {
+    read_input(stop, |piece| spool.write_all(piece).during(|| "write to the spool".to_owned()))?;
+    Blob::spooled(spool).during(|| "fstat".to_owned())
+}
+
+/// What came on the standard input.
+enum Input {
+    Tar(Received),
+    Packed(Blob),
+}
+
+/// Takes an archive from the standard input.
+fn receive_input(spool: &dyn Fn() -> Result<File>, limits: &layer::Limits, stop: &Stop) -> Result<Input> {
+    let mut receiver = None;
+    let mut packed = None;
+    read_input(stop, |piece| {
+        let begun = receiver.is_some() || packed.is_some();
+        if !begun && layer::compression(piece)? == Compression::Plain {
+            receiver = Some(Receiver::new(spool)?);
+        } else if !begun {
+            packed = Some(spool()?);
+        }
+        match (&mut receiver, &mut packed) {
+            (Some(receiver), _) => receiver.write_all(piece),
+            (None, Some(file)) => file.write_all(piece),
+            (None, None) => Ok(()),
+        }
+        .during(|| "write to the spool".to_owned())
+    })?;
+    match (receiver, packed) {
+        (_, Some(file)) => Blob::spooled(file).during(|| "fstat".to_owned()).map(Input::Packed),
+        (Some(receiver), _) => receiver.finish(limits.tar, stop).map(Input::Tar),
+        (None, None) => Receiver::new(spool)?.finish(limits.tar, stop).map(Input::Tar),
+    }
+}
+
+/// Reads the standard input to its end. The first piece is at least a block, if there is as much.
+fn read_input(stop: &Stop, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let input = std::io::stdin();
     ensure!(!input.is_terminal(), "it is a terminal; name an archive, or use a pipe");
     let mut input = File::from(input.as_fd().try_clone_to_owned().during(|| "dup".to_owned())?);
     let mut piece = vec![0; 1 << 20];
+    let mut filled = 0;
     loop {
         stop.wait_for(input.as_fd())?;
-        let got = input.read(&mut piece).during(|| "read".to_owned())?;
-        if got == 0 {
-            return Blob::whole(spool).during(|| "fstat".to_owned());
+        let got = input.read(&mut piece[filled..]).during(|| "read".to_owned())?;
+        filled += got;
+        if got > 0 && filled < tar::BLOCK {
+            continue;
         }
-        spool.write_all(&piece[..got]).during(|| "write to the spool".to_owned())?;
+        if filled > 0 {
+            take(&piece[..filled])?;
+        }
+        if got == 0 {
+            return Ok(());
+        }
+        filled = 0;
     }
 }
 
@@ -241,12 +300,20 @@ fn index(file: &Blob, limits: tar::Limits) -> Result<BTreeMap<Vec<u8>, Member>> 
 }
 
 /// `layer.tar` may be a link to another layer's: docker 20.10 stores identical layers once.
-fn find_member(file: &Blob, members: &BTreeMap<Vec<u8>, Member>, path: &str) -> Result<Option<Blob>> {
+fn find_member(
+    file: &Blob,
+    members: &BTreeMap<Vec<u8>, Member>,
+    parts: &BTreeMap<u64, Blob>,
+    path: &str,
+) -> Result<Option<Blob>> {
     let mut path = tar::components(path.as_bytes()).join(&b'/');
     for _ in 0..8 {
         match members.get(&path) {
             None => return Ok(None),
-            Some(&Member::File(start, size)) => return file.part(start, size).context("cut off").map(Some),
+            Some(&Member::File(start, size)) => {
+                let own = parts.get(&start).filter(|part| part.size() == size).cloned();
+                return own.or_else(|| file.part(start, size)).context("cut off").map(Some);
+            }
             Some(Member::Link(target)) => path = tar::components(target).join(&b'/'),
         }
     }

@@ -4,6 +4,8 @@ use super::index::JSON_LIMIT;
 use super::{Descriptor, Manifest, Store, media};
 use crate::blob::Blob;
 use crate::digest::Digest;
+use crate::erofs::{self, Identity};
+use crate::error::During;
 use crate::intake::{Copy, Intake};
 use crate::layer::{Compression, Layer, Limits, detect, digest_of};
 use crate::stop::Stop;
@@ -261,20 +263,40 @@ impl Store {
 }
 
 impl Store {
-    /// The EROFS index of an image of the store, if one was made, and the spill that belongs to it, if it needs one.
+    /// The EROFS index of an image of the store, if one was made of just these sources, and the spill that belongs to it, if
+    /// it needs one.
     ///
     /// # Errors
     /// What open(2) says.
-    pub fn erofs(&self, id: &Digest) -> Result<Option<(File, Option<Blob>)>> {
-        let Some(index) = self.open_raw(&erofs_name(id))? else { return Ok(None) };
-        Ok(Some((index, self.open_file(&spill_name(id))?)))
+    pub fn erofs(&self, id: &Digest, sources: &Identity) -> Result<Option<(File, Option<Blob>)>> {
+        let name = erofs_name(id);
+        let Some(index) = self.open_raw(&name)? else { return Ok(None) };
+        if erofs::identity(&index).ok().as_ref() != Some(sources) {
+            return Ok(None);
+        }
+        let spill = self.open_file(&spill_name(id))?;
+        // Whoever replaces both takes the index away first: if it is still the same, the spill is its own.
+        let stamp = |file: File| Blob::whole(file).map(|file| file.stamp()).during(|| "fstat".to_owned());
+        let again = self.open_raw(&name)?.map(stamp).transpose()?;
+        let same = again == Some(stamp(index.try_clone().during(|| "dup".to_owned())?)?);
+        Ok(same.then_some((index, spill)))
     }
 
-    /// Keeps an index for the next time.
+    /// Whether there is an index of the image, whatever it was made of.
+    ///
+    /// # Errors
+    /// What open(2) says.
+    pub fn has_erofs(&self, id: &Digest) -> Result<bool> {
+        Ok(self.open_raw(&erofs_name(id))?.is_some())
+    }
+
+    /// Keeps an index for the next time, in place of one of other sources.
     ///
     /// # Errors
     /// As [`Store::publish`].
     pub fn publish_erofs(&self, id: &Digest, index: &File, spill: Option<&File>) -> Result<()> {
+        self.remove(&erofs_name(id))?;
+        self.remove(&spill_name(id))?;
         // The index last: where it is, the rest is.
         if let Some(spill) = spill {
             self.publish(spill, &spill_name(id))?;

@@ -6,7 +6,7 @@ use super::sparse::Map;
 use anyhow::{Result, bail, ensure};
 
 /// The unit of everything in a tar archive.
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// A header block whose checksum is right.
 pub(super) struct Header {
@@ -106,6 +106,16 @@ impl Header {
         let size = u64::try_from(size).map_err(|_| anyhow::anyhow!("real size {size} is negative"))?;
         Ok((pairs, self.block[482] != 0, size))
     }
+}
+
+/// What a block of headers alone says of the data behind it: whether they are a regular file's, and how many bytes. It may be
+/// wrong, for an extended header before it may say something else. `None` for what is no header.
+pub(crate) fn data_after(block: &[u8; BLOCK]) -> Option<(bool, u64)> {
+    if block.iter().all(|&byte| byte == 0) {
+        return Some((false, 0));
+    }
+    let header = Header::new(*block).ok()?;
+    Some((matches!(header.flag(), b'0' | 0), header.size().ok()?))
 }
 
 /// A block that continues GNU's old sparse map: up to 21 pairs, and whether one more block follows.

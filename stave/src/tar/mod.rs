@@ -10,6 +10,7 @@ mod sparse;
 mod walk;
 mod write;
 
+pub(crate) use header::{BLOCK, data_after};
 pub use walk::Walker;
 pub use write::Writer;
 
