@@ -22,12 +22,15 @@ ENGINE_PACKAGES := $(DOCKER_PACKAGES) podman buildah conmon netavark aardvark-dn
 TESTED_ENGINES  := containerd cri docker docker-images
 
 IMAGE_PACKAGES := docker.io iproute2 xz-utils
+# What the benchmark of images compares with and is made of.
+BENCH_IMAGES_PACKAGES := mmdebstrap zstd libcap2-bin attr skopeo umoci podman gcc libc6-dev libdeflate-dev libssl-dev e2fsprogs
+
 # Test programs that run in the virtual machine.
 VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests conformance conformance-vm engines tested-engines oci-validation install install-test cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images conformance conformance-vm engines tested-engines oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -96,6 +99,10 @@ tested-engines: build
 oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (casque by default)
 	conformance/oci/run --setup
 	conformance/oci/run $(OCI_FLAGS) "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))"
+
+bench-images: build ## Measure stave against the floor and other tools: BENCH_FLAGS='--rounds 5'
+	@$(call packages,$(BENCH_IMAGES_PACKAGES))
+	STAVE="$(CURDIR)/$(STAVE)" CASQUE="$(CURDIR)/$(CASQUE)" bench/images/run $(BENCH_FLAGS)
 
 vm: export COMMAND = $(value CMD)
 vm: ## Run CMD='...' in the virtual machine
