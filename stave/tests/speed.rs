@@ -175,7 +175,7 @@ fn what_need_not_survive_a_power_failure_is_stored_as_well() {
         &place.file("a.tar", &images::docker_one(&[large()])),
     ]);
     place.check();
-    place.stave(&["load", "-q", "--durability", "full", &place.path("a.tar").to_str().unwrap()]);
+    place.stave(&["load", "-q", "--durability", "full", place.path("a.tar").to_str().unwrap()]);
 }
 
 /// What the index of the only image says it was made of.

@@ -31,12 +31,14 @@ pub(super) struct Receiver<'a> {
     /// Where in the stream the next byte stands.
     at: u64,
     state: State,
+    /// The header block at hand.
+    block: [u8; BLOCK],
     large: Vec<(u64, File)>,
 }
 
 enum State {
     /// So much of a header block is there.
-    Header([u8; BLOCK], usize),
+    Header(usize),
     /// Bytes that follow a header.
     Data(u64),
     /// As these, into the last file of `large`; then so much padding.
@@ -47,8 +49,8 @@ enum State {
 
 impl<'a> Receiver<'a> {
     pub(super) fn new(spool: &'a dyn Fn() -> Result<File>) -> Result<Self> {
-        let state = State::Header([0; BLOCK], 0);
-        Ok(Self { spool, rest: spool()?, at: 0, state, large: Vec::new() })
+        let (state, block) = (State::Header(0), [0; BLOCK]);
+        Ok(Self { spool, rest: spool()?, at: 0, state, block, large: Vec::new() })
     }
 
     /// Reads the headers of what has come.
@@ -87,9 +89,9 @@ impl<'a> Receiver<'a> {
         fs::write_all_at(&self.rest, bytes, at).map_err(io::Error::from)
     }
 
-    /// What follows this header block.
-    fn after(&mut self, block: &[u8; BLOCK]) -> io::Result<State> {
-        let Some((regular, size)) = tar::data_after(block) else { return Ok(State::Unknown) };
+    /// What follows the header block at hand.
+    fn after_header(&mut self) -> io::Result<State> {
+        let Some((regular, size)) = tar::data_after(&self.block) else { return Ok(State::Unknown) };
         let Some(padded) = size.checked_next_multiple_of(BLOCK as u64) else { return Ok(State::Unknown) };
         if regular && size >= LARGE && self.large.len() < MOST {
             let file = (self.spool)().map_err(io::Error::other)?;
@@ -102,7 +104,7 @@ impl<'a> Receiver<'a> {
 
 impl State {
     fn after(left: u64) -> Self {
-        if left == 0 { Self::Header([0; BLOCK], 0) } else { Self::Data(left) }
+        if left == 0 { Self::Header(0) } else { Self::Data(left) }
     }
 }
 
@@ -116,13 +118,13 @@ impl Write for Receiver<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let state = std::mem::replace(&mut self.state, State::Unknown);
         let taken = match state {
-            State::Header(mut block, filled) => {
+            State::Header(filled) => {
                 let taken = first(bytes, (BLOCK - filled) as u64);
-                block[filled..filled + taken.len()].copy_from_slice(taken);
+                self.block[filled..filled + taken.len()].copy_from_slice(taken);
                 self.keep(taken)?;
                 self.at += taken.len() as u64;
                 let filled = filled + taken.len();
-                self.state = if filled < BLOCK { State::Header(block, filled) } else { self.after(&block)? };
+                self.state = if filled < BLOCK { State::Header(filled) } else { self.after_header()? };
                 return Ok(taken.len());
             }
             State::Data(left) => {
