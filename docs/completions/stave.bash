@@ -134,7 +134,7 @@ _stave() {
 
     case "${cmd}" in
         stave)
-            opts="-h -V --store --help --version load save import export images ls history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help"
+            opts="-h -V --store --durability --help --version load save import export images ls history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -142,6 +142,10 @@ _stave() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -152,7 +156,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__bundle)
-            opts="-q -h --image --platform --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --rootfs --attach --quiet --json --store --help"
+            opts="-q -h --image --platform --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --rootfs --attach --quiet --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -202,6 +206,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -210,7 +218,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__df)
-            opts="-h --json --store --help"
+            opts="-h --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -218,6 +226,10 @@ _stave() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -228,7 +240,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__diff)
-            opts="-h --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-h --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -262,6 +274,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -270,7 +286,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__export)
-            opts="-o -q -h --output --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-o -q -h --output --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -312,6 +328,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -320,7 +340,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__fsck)
-            opts="-q -h --repair --quiet --json --store --help"
+            opts="-q -h --repair --quiet --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -328,6 +348,10 @@ _stave() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -604,7 +628,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__history)
-            opts="-H -q -h --no-trunc --human --quiet --format --json --store --help"
+            opts="-H -q -h --no-trunc --human --quiet --format --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -626,6 +650,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -634,7 +662,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__images)
-            opts="-a -q -f -h --all --digests --tree --no-trunc --quiet --filter --format --json --store --help"
+            opts="-a -q -f -h --all --digests --tree --no-trunc --quiet --filter --format --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -656,6 +684,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -664,7 +696,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__import)
-            opts="-m -q -h --message --platform --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-m -q -h --message --platform --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -710,6 +742,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -718,7 +754,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__inspect)
-            opts="-f -h --format --json --store --help"
+            opts="-f -h --format --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -736,6 +772,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -744,7 +784,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__load)
-            opts="-i -q -h --input --in-place --tag --platform --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-i -q -h --input --in-place --tag --platform --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -794,6 +834,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -802,7 +846,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__prune)
-            opts="-q -h --cache --quiet --json --store --help"
+            opts="-q -h --cache --quiet --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -810,6 +854,10 @@ _stave() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -820,7 +868,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__rmi)
-            opts="-f -q -h --force --quiet --json --store --help"
+            opts="-f -q -h --force --quiet --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -828,6 +876,10 @@ _stave() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -838,7 +890,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__save)
-            opts="-o -q -h --output --format --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-o -q -h --output --format --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -884,6 +936,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -892,7 +948,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__tag)
-            opts="-h --json --store --help"
+            opts="-h --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -900,6 +956,10 @@ _stave() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -910,7 +970,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__unbundle)
-            opts="-q -h --quiet --json --store --help"
+            opts="-q -h --quiet --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -918,6 +978,10 @@ _stave() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -928,7 +992,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__unpack)
-            opts="-q -h --image --platform --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --quiet --json --store --help"
+            opts="-q -h --image --platform --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --quiet --json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -970,6 +1034,10 @@ _stave() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -978,7 +1046,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__verify)
-            opts="-q -h --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --help"
+            opts="-q -h --quiet --json --max-size --max-ratio --max-layers --max-entries --max-metadata --max-json --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1010,6 +1078,10 @@ _stave() {
                     ;;
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durability)
+                    COMPREPLY=($(compgen -W "full none" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_stave_global_optspecs
-    string join \n store= h/help V/version
+    string join \n store= durability= h/help V/version
 end
 
 function __fish_stave_needs_command
@@ -25,6 +25,8 @@ function __fish_stave_using_subcommand
 end
 
 complete -c stave -n "__fish_stave_needs_command" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_needs_command" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_needs_command" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_needs_command" -s V -l version -d 'Print version'
 complete -c stave -n "__fish_stave_needs_command" -f -a "load" -d 'Load the images of an archive into the store'
@@ -56,6 +58,8 @@ complete -c stave -n "__fish_stave_using_subcommand load" -l max-entries -d 'Ent
 complete -c stave -n "__fish_stave_using_subcommand load" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand load" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand load" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand load" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand load" -l in-place -d 'Leave the layers in the archive, which must stay as it is, and check them when they are used'
 complete -c stave -n "__fish_stave_using_subcommand load" -s q -l quiet -d 'Print the names of the images alone'
 complete -c stave -n "__fish_stave_using_subcommand load" -l json -d 'Print JSON'
@@ -71,6 +75,8 @@ complete -c stave -n "__fish_stave_using_subcommand save" -l max-entries -d 'Ent
 complete -c stave -n "__fish_stave_using_subcommand save" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand save" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand save" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand save" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand save" -s q -l quiet -d 'Do not tell how far it is'
 complete -c stave -n "__fish_stave_using_subcommand save" -l json -d 'Print as JSON what was saved; needs -o'
 complete -c stave -n "__fish_stave_using_subcommand save" -s h -l help -d 'Print help'
@@ -83,6 +89,8 @@ complete -c stave -n "__fish_stave_using_subcommand import" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand import" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand import" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand import" -s q -l quiet -d 'Print the identifier alone'
 complete -c stave -n "__fish_stave_using_subcommand import" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand import" -s h -l help -d 'Print help'
@@ -94,12 +102,16 @@ complete -c stave -n "__fish_stave_using_subcommand export" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand export" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand export" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand export" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand export" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand export" -s q -l quiet -d 'Do not tell how far it is'
 complete -c stave -n "__fish_stave_using_subcommand export" -l json -d 'Print as JSON what was exported; needs -o'
 complete -c stave -n "__fish_stave_using_subcommand export" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand images" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
 complete -c stave -n "__fish_stave_using_subcommand images" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand images" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand images" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand images" -s a -l all -d 'All of them: they always are, for layers are no images here'
 complete -c stave -n "__fish_stave_using_subcommand images" -l digests -d 'Show the digests of the manifests'
 complete -c stave -n "__fish_stave_using_subcommand images" -l tree -d 'Show which layers stand on which, as `docker images -tree` did'
@@ -110,6 +122,8 @@ complete -c stave -n "__fish_stave_using_subcommand images" -s h -l help -d 'Pri
 complete -c stave -n "__fish_stave_using_subcommand ls" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
 complete -c stave -n "__fish_stave_using_subcommand ls" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand ls" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand ls" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand ls" -s a -l all -d 'All of them: they always are, for layers are no images here'
 complete -c stave -n "__fish_stave_using_subcommand ls" -l digests -d 'Show the digests of the manifests'
 complete -c stave -n "__fish_stave_using_subcommand ls" -l tree -d 'Show which layers stand on which, as `docker images -tree` did'
@@ -121,18 +135,26 @@ complete -c stave -n "__fish_stave_using_subcommand history" -s H -l human -d 'S
 false\t''"
 complete -c stave -n "__fish_stave_using_subcommand history" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand history" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand history" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand history" -l no-trunc -d 'Print everything at full length'
 complete -c stave -n "__fish_stave_using_subcommand history" -s q -l quiet -d 'Print the identifiers alone'
 complete -c stave -n "__fish_stave_using_subcommand history" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand history" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand inspect" -s f -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand inspect" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand inspect" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand inspect" -l json -d 'Print JSON, which it always is without --format'
 complete -c stave -n "__fish_stave_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand tag" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand tag" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand tag" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand tag" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand rmi" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand rmi" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand rmi" -s f -l force -d 'Remove an image with all its names; one that is not there is no error'
 complete -c stave -n "__fish_stave_using_subcommand rmi" -s q -l quiet -d 'Do not print what was removed'
 complete -c stave -n "__fish_stave_using_subcommand rmi" -l json -d 'Print JSON'
@@ -151,10 +173,14 @@ copy\t''"
 complete -c stave -n "__fish_stave_using_subcommand bundle" -l attach -d 'Where a mounted root is seen: at the bundle\'s rootfs, or inside of casque\'s container alone' -r -f -a "host\t''
 container\t''"
 complete -c stave -n "__fish_stave_using_subcommand bundle" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand bundle" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand bundle" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand bundle" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand unbundle" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -s h -l help -d 'Print help'
@@ -167,6 +193,8 @@ complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand unpack" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand unpack" -s h -l help -d 'Print help'
@@ -177,6 +205,8 @@ complete -c stave -n "__fish_stave_using_subcommand diff" -l max-entries -d 'Ent
 complete -c stave -n "__fish_stave_using_subcommand diff" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand diff" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand diff" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand diff" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand diff" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand diff" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand verify" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
@@ -186,18 +216,26 @@ complete -c stave -n "__fish_stave_using_subcommand verify" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand verify" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand verify" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand verify" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand verify" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand verify" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand verify" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand df" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand df" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand df" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand df" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand prune" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand prune" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand prune" -l cache -d 'Also what can be made again: the tars of compressed layers, and indexes for mounts'
 complete -c stave -n "__fish_stave_using_subcommand prune" -s q -l quiet -d 'Do not print what was removed'
 complete -c stave -n "__fish_stave_using_subcommand prune" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand fsck" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
 complete -c stave -n "__fish_stave_using_subcommand fsck" -l repair -d 'Remove what is damaged: caches are made again when they are needed, layers come with the next load'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -l json -d 'Print JSON'
