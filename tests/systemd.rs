@@ -203,6 +203,44 @@ fn limits_and_devices_are_the_same_after_a_reload_of_systemd() {
 
 #[test]
 #[ignore = "makes units of systemd: make systemd-tests"]
+fn limits_that_systemd_has_no_word_for_stay_in_the_files() {
+    let number = fs::read_to_string("/sys/block/vda/dev").unwrap();
+    let number: Vec<i64> = number.trim_end().split(':').map(|part| part.parse().unwrap()).collect();
+    let bundle = bundle(|config| {
+        config["linux"]["resources"] = json!({
+            "cpu": {"quota": 20_000, "period": 100_000, "burst": 10_000},
+            "blockIO": {"weight": 300,
+                "throttleReadBpsDevice": [{"major": number[0], "minor": number[1], "rate": 1_048_576}]},
+            "hugepageLimits": [{"pageSize": "2MB", "limit": 4_194_304}]
+        });
+    });
+    create(&bundle).ok();
+    let unit = scope(&bundle);
+    let path = cgroup(&bundle);
+    let files = ["cpu.max.burst", "io.weight", "io.max", "hugetlb.2MB.max"];
+    let expected = [
+        "10000".to_owned(),
+        "default 2930".to_owned(),
+        format!("{}:{} rbps=1048576 wbps=max riops=max wiops=max", number[0], number[1]),
+        "4194304".to_owned(),
+    ];
+    for words in [
+        &[][..],
+        &["daemon-reload"],
+        &["set-property", "--runtime", &unit, "MemoryMin=1M", "IOAccounting=yes"],
+        &["daemon-reexec"],
+    ] {
+        if !words.is_empty() {
+            systemctl(words);
+        }
+        assert_eq!(files.map(|name| file(&path, name)), expected, "{words:?}");
+    }
+    bundle.delete(&["--force"]).ok();
+    assert_gone(&bundle, &unit);
+}
+
+#[test]
+#[ignore = "makes units of systemd: make systemd-tests"]
 fn an_update_changes_the_unit_and_the_files_or_neither() {
     let bundle = bundle(|config| config["linux"]["resources"] = resources());
     create(&bundle).ok();
@@ -437,37 +475,32 @@ fn where_systemds_own_socket_is_hidden_the_bus_is_the_way() {
     assert_shows(&unit, &[("LoadState", "not-found")]);
 }
 
-/// Runs casque as the lingering user of the machine, in a service of that user's systemd.
+/// A command of the lingering user of the machine, in the session that calls.
+fn users(words: &[&str]) -> Command {
+    let mut command = Command::new("runuser");
+    command.args(["-u", "tester", "--", "env", "XDG_RUNTIME_DIR=/run/user/1000"]).args(words);
+    command
+}
+
+/// Runs casque as that user, in a service of that user's systemd.
 fn as_user(bundle: &Bundle, words: &[&str]) -> Done {
-    let mut command = Command::new("runuser");
-    command.args(["-u", "tester", "--", "env", "XDG_RUNTIME_DIR=/run/user/1000"]);
-    command.args([
-        "systemd-run",
-        "--user",
-        "--pipe",
-        "--wait",
-        "--quiet",
-        "--collect",
-        support::CASQUE,
-        "--root",
-    ]);
-    command.arg(&bundle.root).args(words);
-    bundle.redirect(&mut command);
-    bundle.done(&mut command)
+    let service = ["systemd-run", "--user", "--pipe", "--wait", "--quiet", "--collect", support::CASQUE];
+    run_as(bundle, &mut users(&service), words)
 }
 
-/// The same of that user's units as [`show`] of the system's.
-fn show_users(unit: &str, property: &str) -> String {
-    let mut command = Command::new("runuser");
-    command.args(["-u", "tester", "--", "env", "XDG_RUNTIME_DIR=/run/user/1000"]);
-    let output = command.args(["systemctl", "--user", "show", "-P", property, unit]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+/// Runs casque as that user, outside of what that user's systemd has.
+fn in_session(bundle: &Bundle, words: &[&str]) -> Done {
+    run_as(bundle, &mut users(&[support::CASQUE]), words)
 }
 
-#[test]
-#[ignore = "makes units of systemd: make systemd-tests"]
-fn a_users_own_systemd_makes_the_scope_in_the_users_part_of_the_tree() {
+fn run_as(bundle: &Bundle, command: &mut Command, words: &[&str]) -> Done {
+    command.arg("--root").arg(&bundle.root).args(words);
+    bundle.redirect(command);
+    bundle.done(command)
+}
+
+/// A container that this user can make: a user namespace with the own id alone.
+fn users_bundle(edit: impl FnOnce(&mut Value)) -> Bundle {
     let bundle = Bundle::new(|config| {
         config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
         let own = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
@@ -480,11 +513,26 @@ fn a_users_own_systemd_makes_the_scope_in_the_users_part_of_the_tree() {
                 options.retain(|option| option != "gid=5");
             }
         }
+        edit(config);
     })
     .unwrap();
     let home = bundle.beside("");
     assert!(Command::new("chown").args(["-R", "1000:1000"]).arg(&home).status().unwrap().success());
     bundle.mark();
+    bundle
+}
+
+/// The same of that user's units as [`show`] of the system's.
+fn show_users(unit: &str, property: &str) -> String {
+    let output = users(&["systemctl", "--user", "show", "-P", property, unit]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+#[test]
+#[ignore = "makes units of systemd: make systemd-tests"]
+fn a_users_own_systemd_makes_the_scope_in_the_users_part_of_the_tree() {
+    let bundle = users_bundle(|_| {});
     let (id, dir) = (bundle.id.as_str(), bundle.dir.to_str().unwrap());
     as_user(&bundle, &["--systemd-cgroup", "create", "--bundle", dir, id]).ok();
     let unit = format!("casque-{id}.scope");
@@ -500,6 +548,27 @@ fn a_users_own_systemd_makes_the_scope_in_the_users_part_of_the_tree() {
     as_user(&bundle, &["update", "--pids-limit", "30", id]).ok();
     assert_eq!((show_users(&unit, "TasksMax"), file(&path, "pids.max")), ("30".to_owned(), "30".to_owned()));
     as_user(&bundle, &["delete", "--force", id]).ok();
+    assert_eq!(show_users(&unit, "LoadState"), "not-found");
+    bundle.leftovers();
+}
+
+#[test]
+#[ignore = "makes units of systemd: make systemd-tests"]
+fn a_user_in_a_session_gets_the_same_cgroup_though_no_process_can_be_born_there() {
+    let bundle = users_bundle(|config| {
+        config["annotations"] = json!({"run.oci.systemd.subgroup": "inner"});
+    });
+    let (id, dir) = (bundle.id.as_str(), bundle.dir.to_str().unwrap());
+    in_session(&bundle, &["--systemd-cgroup", "create", "--bundle", dir, id]).ok();
+    let unit = format!("casque-{id}.scope");
+    let path = format!("/user.slice/user-1000.slice/user@1000.service/user.slice/{unit}");
+    assert_eq!(cgroup(&bundle), format!("{path}/inner"));
+    assert_eq!(file(&format!("{path}/inner"), "cgroup.procs"), bundle.pid().to_string());
+    assert_eq!(file(&path, "pids.max"), "20");
+    in_session(&bundle, &["start", id]).ok();
+    let exec = in_session(&bundle, &["exec", id, "cat", "/proc/self/cgroup"]).ok();
+    assert_eq!(exec.stdout, "0::/\n");
+    in_session(&bundle, &["delete", "--force", id]).ok();
     assert_eq!(show_users(&unit, "LoadState"), "not-found");
     bundle.leftovers();
 }

@@ -170,18 +170,27 @@ impl Cgroup {
         if state.frozen {
             return Err(fail("take the frozen cgroup", Errno::EBUSY));
         }
-        let here =
-            self.read(c"cgroup.controllers").map_err(|errno| fail("read cgroup.controllers of", errno))?;
+        // In a threaded subtree no process can be born, whatever its controllers (cgroup-v2.rst, "Threads").
+        if self.equip(mount, controllers)?
+            && self.read(c"cgroup.type").is_ok_and(|kind| kind.trim_end() == "domain invalid")
+        {
+            let what = format!("take the cgroup of a threaded subtree, {}", self.path.to_string_lossy());
+            return Err((what, Errno::EOPNOTSUPP));
+        }
+        Ok(self)
+    }
+
+    /// Has those above it give it the controllers that it lacks; whether it lacked some. What cannot be had is no error here.
+    pub fn equip(&mut self, mount: &Mount, controllers: &Controllers) -> std::result::Result<bool, Failure> {
+        let here = self.read(c"cgroup.controllers").map_err(|errno| {
+            (format!("read cgroup.controllers of {}", self.path.to_string_lossy()), errno)
+        })?;
         let lacks = |name: &str| !here.split_ascii_whitespace().any(|known| known == name);
         let wanted: Vec<&str> = controllers.names().filter(|name| lacks(name)).collect();
         if !wanted.is_empty() {
             self.refusal = enable(mount, &self.path, &wanted);
-            // In a threaded subtree no process can be born, whatever its controllers (cgroup-v2.rst, "Threads").
-            if self.read(c"cgroup.type").is_ok_and(|kind| kind.trim_end() == "domain invalid") {
-                return Err(fail("take the cgroup of a threaded subtree,", Errno::EOPNOTSUPP));
-            }
         }
-        Ok(self)
+        Ok(!wanted.is_empty())
     }
 }
 
@@ -304,7 +313,7 @@ fn absolute(path: &CStr) -> CString {
 
 /// What BFQ would have taken, `500` or `8:0 500` of 1 to 1000, for iocost with its 1 to 10000. The formula is the
 /// one that runc uses, so that a container weighs the same under both: 10 becomes 1, and 1000 becomes 10000.
-fn iocost_weight(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn iocost_weight(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (device, weight) = text.rsplit_once(' ').unwrap_or(("", text));
     let weight: u64 = weight.trim_end().parse().ok()?;

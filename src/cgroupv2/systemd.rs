@@ -97,6 +97,14 @@ impl Manager {
         self.manage("SetUnitProperties", &[Value::string(unit), Value::Bool(true), properties]).map(drop)
     }
 
+    /// Moves a process of the caller's into the cgroup of a unit, or into the one `below` it (`/name`, or empty). A user's
+    /// systemd has the system's do it where it may not itself.
+    pub fn attach(&self, unit: &str, below: &str, pid: u32) -> Result<(), Error> {
+        let pids = Value::Array("u".to_owned(), vec![Value::U32(pid)]);
+        let body = [Value::string(unit), Value::string(below), pids];
+        self.manage("AttachProcessesToUnit", &body).map(drop)
+    }
+
     fn manage(&self, member: &str, body: &[Value]) -> Result<Vec<Value>, Error> {
         self.bus.borrow_mut().call(&Call { path: OBJECT, interface: MANAGER, member }, body)
     }

@@ -41,7 +41,6 @@ struct Child<'a> {
 /// Performs the child's list. Never returns: it ends in the program, or in exit after an error was reported.
 pub fn run(ready: &Ready) -> ! {
     alloc::forbid();
-    process::close(ready.far_end);
     let mut child = Child {
         ready,
         root: None,

@@ -20,7 +20,7 @@ pub struct Child {
 /// Makes the child, which performs its list at once. `link` is the command's end.
 pub fn spawn(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>, link: &OwnedFd) -> Result<Child> {
     match how.pid {
-        _ if how.relay => spawn_by_relay(ready, how, cgroup, link),
+        _ if how.relay => Relay::make(ready, how, cgroup)?.spawn(link),
         Some(pid) => {
             // pid_namespaces(7): setns changes where later children are born, not the caller's own namespace.
             let own = fs::open_at(fs::cwd(), c"/proc/self/ns/pid", fs::O_RDONLY, 0)?;
@@ -45,34 +45,50 @@ fn clone_child(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> 
     let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
     match process::clone3(flags(how) | into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
         Side::Parent(pid, pidfd) => Ok(Child { pid, pidfd: pidfd.ok_or(Errno::ECHILD)? }),
-        Side::Child => child::run(ready),
+        Side::Child => {
+            process::close(ready.far_end);
+            child::run(ready)
+        }
     }
 }
 
-/// A relay joins what the child is to be born in and clones the child as its own sibling. If that is a user namespace, it
-/// becomes its root before. The relay is in the container's cgroup, and so is the child from the start.
-fn spawn_by_relay(
-    ready: &Ready,
-    how: &plan::Clone,
-    cgroup: Option<BorrowedFd>,
-    link: &OwnedFd,
-) -> Result<Child> {
-    let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
-    let relay = match process::clone3(into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
-        Side::Child => relay(ready, how),
-        Side::Parent(_, pidfd) => pidfd.ok_or(Errno::ECHILD)?,
-    };
-    let status = process::wait(&relay)?;
-    if status != 0 {
-        // The relay's exit status is the error number: it has no list whose step it could name.
-        return Err(Errno::from_raw(status));
+/// A process that clones the child as its own sibling. It has joined what the child is to be born in; if that is a user
+/// namespace, as its root. The child is in the relay's cgroup from the start.
+pub struct Relay {
+    /// Its id in the command's pid namespace.
+    pub pid: i32,
+    pidfd: OwnedFd,
+}
+
+impl Relay {
+    /// Makes it in `cgroup` or in the command's own, from where somebody else may move it. It waits for [`Relay::spawn`].
+    pub fn make(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> Result<Relay> {
+        let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
+        match process::clone3(into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
+            Side::Child => relay(ready, how),
+            Side::Parent(pid, pidfd) => Ok(Relay { pid, pidfd: pidfd.ok_or(Errno::ECHILD)? }),
+        }
     }
-    let word = link::receive(link)?.ok_or(Errno::ECHILD)?;
-    Ok(Child { pid: word.value, pidfd: process::pidfd_open(word.value)? })
+
+    /// Has it clone the child, and end.
+    pub fn spawn(self, link: &OwnedFd) -> Result<Child> {
+        link::send(link, link::Word::default())?;
+        let status = process::wait(&self.pidfd)?;
+        if status != 0 {
+            // The relay's exit status is the error number: it has no list whose step it could name.
+            return Err(Errno::from_raw(status));
+        }
+        let word = link::receive(link)?.ok_or(Errno::ECHILD)?;
+        Ok(Child { pid: word.value, pidfd: process::pidfd_open(word.value)? })
+    }
 }
 
 fn relay(ready: &Ready, how: &plan::Clone) -> ! {
-    let made = enter(ready, how).and_then(|()| process::clone3(flags(how) | clone::PARENT, 0, None));
+    process::close(ready.far_end);
+    let told = link::receive(&ready.link).and_then(|word| word.ok_or(Errno::ECHILD));
+    let made = told
+        .and_then(|_| enter(ready, how))
+        .and_then(|()| process::clone3(flags(how) | clone::PARENT, 0, None));
     match made {
         Ok(Side::Child) => child::run(ready),
         Ok(Side::Parent(pid, _)) => {
@@ -84,7 +100,10 @@ fn relay(ready: &Ready, how: &plan::Clone) -> ! {
 }
 
 fn enter(ready: &Ready, how: &plan::Clone) -> Result<()> {
-    process::prctl(libc::PR_SET_DUMPABLE, 0, 0)?;
+    if how.user.is_some() || how.pid.is_some() {
+        // Processes that are there may not look into the child, which inherits this.
+        process::prctl(libc::PR_SET_DUMPABLE, 0, 0)?;
+    }
     if let Some(user) = how.user {
         process::setns(slot(ready, user)?, Namespace::User.flag())?;
         match crate::sys::cred::set_groups(&[]) {

@@ -265,7 +265,11 @@ impl<'a> Parent<'a> {
             .start(&unit.name, &unit.properties, pid)
             .map_err(|why| anyhow::anyhow!("{origin}: start the unit {}: {why}", unit.name))?;
         self.unit = Some(unit);
-        let whole = Cgroup::open(mount, &unit.cgroup).at(origin.to_string(), "")?;
+        let mut whole = Cgroup::open(mount, &unit.cgroup).at(origin.to_string(), "")?;
+        if let Some(controllers) = self.job.new.as_ref().and_then(|new| new.controllers) {
+            // systemd has given it those that it knows, which are not hugetlb, rdma and misc.
+            whole.equip(mount, controllers).at(origin.to_string(), "")?;
+        }
         self.cgroup = Some(match &unit.subgroup {
             None => whole,
             Some(name) => whole.divide(name, pid).at(origin.to_string(), "")?,
@@ -355,11 +359,44 @@ impl<'a> Parent<'a> {
             fault: fault("child"),
         };
         let cgroup = self.cgroup.as_ref().map(Cgroup::as_fd);
-        let child = clone::spawn(&ready, how, cgroup, &ours).map_err(|errno| self.at(step, errno))?;
+        let child = match clone::spawn(&ready, how, cgroup, &ours) {
+            // A birth there takes rights over the nearest cgroup that is above both, too (cgroups(7)), which users do not have
+            // in a session. systemd may move processes, but only such that are there.
+            Err(Errno::EACCES) if self.container_unit().is_some() => {
+                let relay = clone::Relay::make(&ready, how, None).map_err(|errno| self.at(step, errno))?;
+                self.move_into_unit(step, relay.pid)?;
+                relay.spawn(&ours)
+            }
+            other => other,
+        };
+        let child = child.map_err(|errno| self.at(step, errno))?;
         self.link = Some(ours);
         self.child = Some(child);
         self.holder = None;
         Ok(())
+    }
+
+    fn container_unit(&self) -> Option<&'a state::Unit> {
+        self.job.container.cgroup.as_ref()?.unit.as_ref()
+    }
+
+    /// Has systemd move a process into the cgroup in which the child is to be born.
+    fn move_into_unit(&self, step: &Step, pid: i32) -> Result<()> {
+        let origin = &step.origin;
+        let unit = self.container_unit().context("linux.cgroupsPath: no unit")?;
+        let cgroup = self.cgroup.as_ref().context("linux.cgroupsPath: the container has no cgroup")?;
+        let path = cgroup.path().to_string_lossy();
+        let below = path.split_once(&format!("/{}", unit.name)).map_or("", |(_, below)| below);
+        let connected;
+        let manager = if let Some(manager) = self.job.systemd {
+            manager
+        } else {
+            connected = Manager::connect(unit.user).map_err(|why| anyhow::anyhow!("{origin}: {why}"))?;
+            &connected
+        };
+        manager
+            .attach(&unit.name, below, u32::try_from(pid)?)
+            .map_err(|why| anyhow::anyhow!("{origin}: move a process into the unit {}: {why}", unit.name))
     }
 
     /// Waits for the child, or sends it on.

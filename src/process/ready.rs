@@ -38,7 +38,7 @@ pub struct Ready<'a> {
     pub slots: &'a [Option<OwnedFd>],
     /// The child's end of the link.
     pub link: OwnedFd,
-    /// The command's end, which the child has a copy of and must close: else it would never see the command die.
+    /// The command's end, which each clone has a copy of and must close: else it would never see the command die.
     pub far_end: BorrowedFd<'a>,
     /// Arrays for the child's steps.
     pub vectors: Vectors<'a>,

@@ -7,6 +7,7 @@
 use super::unit::Unit;
 use super::value::{self, Value};
 use crate::cgroupv2::devices;
+use crate::cgroupv2::group::iocost_weight;
 use crate::plan::{Draft, Op, Step};
 use crate::spec::Spec;
 
@@ -108,6 +109,12 @@ fn of_write(file: &str, text: &str) -> Vec<Property> {
         // "idle" (systemd.resource-control(5), CPUWeight=).
         "cpu.idle" if text == "1" => one("CPUWeight", Some(0)),
         "cpu.max" => bandwidth(text),
+        // Those of single devices are in the files alone, where systemd leaves them.
+        "io.weight" => one("IOWeight", text.trim_start_matches("default ").parse().ok()),
+        "io.bfq.weight" => {
+            let weight = iocost_weight(text.as_bytes()).and_then(|weight| String::from_utf8(weight).ok());
+            one("IOWeight", weight.and_then(|weight| weight.parse().ok()))
+        }
         "cpuset.cpus" => bits(text).map(|bits| property("AllowedCPUs", bits)).into_iter().collect(),
         "cpuset.mems" => bits(text).map(|bits| property("AllowedMemoryNodes", bits)).into_iter().collect(),
         _ => Vec::new(),
@@ -213,12 +220,19 @@ mod tests {
             ("cpuset.cpus", "0-2,9", "AllowedCPUs", "@ay [0x07, 0x02]"),
             ("cpuset.mems", "0\n", "AllowedMemoryNodes", "@ay [0x01]"),
             ("cpu.max", "25000", "CPUQuotaPerSecUSec", "uint64 250000"),
+            ("io.weight", "default 500", "IOWeight", "uint64 500"),
+            ("io.bfq.weight", "1000", "IOWeight", "uint64 10000"),
         ] {
             assert_eq!(of(file, text), [(name.to_owned(), value.to_owned())], "{file} {text}");
         }
-        for (file, text) in
-            [("cpu.idle", "0"), ("io.max", "8:0 rbps=1"), ("cpuset.cpus", "x"), ("cpu.weight", "x")]
-        {
+        for (file, text) in [
+            ("cpu.idle", "0"),
+            ("io.max", "8:0 rbps=1"),
+            ("io.bfq.weight", "8:0 100"),
+            ("io.weight", "8:0 9"),
+            ("cpuset.cpus", "x"),
+            ("cpu.weight", "x"),
+        ] {
             assert_eq!(of(file, text), [], "{file} {text}");
         }
     }
