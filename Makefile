@@ -31,7 +31,7 @@ VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images conformance conformance-vm engines tested-engines oci-validation install install-test cross clean
+.PHONY: help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -96,6 +96,10 @@ engines: build ## Run containers by real engines: RUNTIME=/path (casque by defau
 tested-engines: build
 	@$(call packages,$(DOCKER_PACKAGES))
 	CI=true engines/run --runtime "$(CURDIR)/$(CASQUE)" $(TESTED_ENGINES)
+
+engines-vm: build ## Run Docker, containerd and Podman with limits, in a virtual machine with systemd
+	@rig/vm --setup --engines --kernel 6.1 --memory 2G
+	CI=true engines/run --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))" vm/docker vm/podman
 
 oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (casque by default)
 	conformance/oci/run --setup

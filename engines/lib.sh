@@ -24,7 +24,7 @@
 # - The last line is `finish`: a script that does not come to it has failed.
 : "${RUNTIME:?run me by engines/run}" "${WORK:?run me by engines/run}" "${ENGINE:?}" "${CGROUP:?}"
 PATH=/usr/sbin:/usr/bin:/sbin:/bin # Debian's programs, nobody else's
-SOURCES=$(cd "${0%/*}/.." && pwd)
+case $ENGINE in vm/*) SOURCES=$(cd "${0%/*}/../.." && pwd) ;; *) SOURCES=$(cd "${0%/*}/.." && pwd) ;; esac
 KIND=$("$RUNTIME" --version | sed -n '1s/ .*//p')
 
 # --- a private place -----------------------------------------------------------------------------------------
@@ -38,7 +38,10 @@ over() {
     mount -t overlay -o "lowerdir=$1,upperdir=$WORK/over$1,workdir=$WORK/over.work$1" overlay "$1"
 }
 
-fresh "$WORK" && over /etc && over /var && fresh /run || exit 1
+case $ENGINE in
+vm/*) mkdir -p "$WORK" ;; # a machine is private already
+*) fresh "$WORK" && over /etc && over /var && fresh /run || exit 1 ;;
+esac
 mkdir -p /run/lock "$WORK/home"
 export HOME="$WORK/home"
 cd "$WORK" || exit 1
