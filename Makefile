@@ -21,7 +21,7 @@ ENGINE_PACKAGES := $(DOCKER_PACKAGES) podman buildah conmon netavark aardvark-dn
 # What of them `make test` runs: a good minute.
 TESTED_ENGINES  := containerd cri docker docker-images
 
-IMAGE_PACKAGES := docker.io iproute2 xz-utils
+IMAGE_PACKAGES := docker.io iproute2 podman xz-utils
 
 # What the benchmark of images compares with and is made of.
 BENCH_IMAGES_PACKAGES := mmdebstrap zstd libcap2-bin attr skopeo umoci podman gcc libc6-dev libdeflate-dev libssl-dev e2fsprogs

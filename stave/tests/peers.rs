@@ -120,6 +120,41 @@ fn docker_loads_what_stave_saves_and_stave_what_docker_saves() {
 
 #[test]
 #[ignore = "make image-tests"]
+fn podman_reads_archives_and_the_store_itself_and_stave_what_podman_saves() {
+    if !is_root() || !has_tools(&["podman", "unshare"]) {
+        return;
+    }
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = |name: &str| place.path().join(name);
+    let store = path("store");
+    let layer = Tar::new().add(dir("d/").mtime(5).owner(3, 4)).add(file("d/a", "a").mode(0o4755)).end();
+    std::fs::write(path("first.tar"), images::docker_one(&[layer])).unwrap();
+    on(&store, &["load", "-q", text(&path("first.tar"))]);
+    on(&store, &["save", "-o", text(&path("modern.tar")), "test:1"]);
+    on(&store, &["save", "--format", "oci", "-o", text(&path("oci.tar")), "test:1"]);
+    let id = inspect(&store, "test:1")["Id"].as_str().unwrap().to_owned();
+    let inside = format!(
+        "set -e; cd {0}; mount -t tmpfs none /run
+         podman() {{ command podman --root {0}/root --runroot /run/podman --storage-driver vfs \"$@\"; }}
+         for from in 'load -q -i modern.tar' 'load -q -i oci.tar' 'pull -q oci:store:docker.io/library/test:1'; do
+             podman $from >/dev/null; podman images -q --no-trunc; podman rmi -af >/dev/null
+         done
+         podman load -q -i modern.tar >/dev/null
+         podman save -q -o docker-back.tar test:1; podman save -q --format oci-archive -o oci-back.tar test:1",
+        place.path().display()
+    );
+    let said = run("unshare", ["--mount", "--propagation", "private", "sh", "-c", &inside]);
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(said.lines().collect::<Vec<_>>(), [&id; 3], "by whatever way, it is the same image");
+    for back in ["docker-back.tar", "oci-back.tar"] {
+        let second = path(back).with_extension("store");
+        on(&second, &["load", "-q", "--tag", "test:1", text(&path(back))]);
+        assert_eq!(inspect(&second, "test:1")["Id"], json!(id), "{back}");
+    }
+}
+
+#[test]
+#[ignore = "make image-tests"]
 fn archives_that_docker_made_from_2013_on_are_read() {
     if !is_root() || !has_tools(&["apt-get", "xz"]) {
         return;

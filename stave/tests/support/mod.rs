@@ -86,6 +86,16 @@ pub fn can_mount() -> bool {
     true
 }
 
+/// Whether files can be made devices. In continuous integration they must be able to.
+pub fn has_loop_devices() -> bool {
+    let there = Path::new("/dev/loop-control").exists();
+    assert!(there || std::env::var_os("CI").is_none(), "this test needs loop devices");
+    if !there {
+        eprintln!("skipped: needs loop devices");
+    }
+    there
+}
+
 /// Whether these programs can be run. In continuous integration they must be there.
 pub fn has_tools(tools: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
