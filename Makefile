@@ -26,6 +26,9 @@ IMAGE_PACKAGES := docker.io iproute2 podman xz-utils
 # What the benchmark of images compares with and is made of.
 BENCH_IMAGES_PACKAGES := mmdebstrap zstd libcap2-bin attr skopeo umoci podman gcc libc6-dev libdeflate-dev libssl-dev e2fsprogs
 
+# What the benchmark compares with.
+BENCH_PACKAGES := busybox-static runc crun libseccomp-dev
+
 # Test programs that run in the virtual machine.
 VM_TESTS := cgroup limits
 
@@ -109,6 +112,18 @@ bench-images: build ## Measure stave against the floor and other tools: BENCH_FL
 	@$(call packages,$(BENCH_IMAGES_PACKAGES))
 	STAVE="$(CURDIR)/$(STAVE)" CASQUE="$(CURDIR)/$(CASQUE)" bench/images/run $(BENCH_FLAGS)
 
+.PHONY: bench bench-memory setup-bench
+# Figures for docs/ come from a whole run alone.
+bench: build setup-bench ## Measure casque, its peers and the floor: ROWS=run,create (all), BENCH_RUNTIMES=/path:/path (more)
+	$(CARGO) build --release --locked -q -p bench
+	env -u RUST_BACKTRACE $(RELEASE)/bench --casque "$(CURDIR)/$(CASQUE)" --sources "$(CURDIR)/bench" \
+		--json target/bench.json $(if $(ROWS),"$(ROWS)",--plot docs/bench.svg)
+
+bench-memory: build setup-bench ## Find the smallest memory limits, in the virtual machine
+	$(CARGO) build --release --locked -q -p bench
+	@rig/vm --setup
+	rig/vm --timeout 1200 -- $(RELEASE)/bench memory --casque "$(CURDIR)/$(CASQUE)" --sources "$(CURDIR)/bench"
+
 vm: export COMMAND = $(value CMD)
 vm: ## Run CMD='...' in the virtual machine
 	@rig/vm --setup
@@ -159,6 +174,9 @@ setup:
 
 setup-demo:
 	@$(call packages,$(DEMO_PACKAGES))
+
+setup-bench:
+	@$(call packages,$(BENCH_PACKAGES))
 
 setup-test:
 	@$(call packages,$(TEST_PACKAGES))

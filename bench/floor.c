@@ -130,7 +130,7 @@ static void make_root(const char *rootfs) {
 	call3(__NR_symlinkat, "pts/ptmx", AT_FDCWD, "ptmx");
 	must("fchdir", call1(__NR_fchdir, root));
 	mount_at("sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY, 0);
-	mount_at("sys/fs/cgroup", "cgroup2", NOSUID | NODEV | NOEXEC | RDONLY, 0);
+	must("cgroup", call(__NR_mount, "cgroup", "sys/fs/cgroup", "cgroup2", NOSUID | NODEV | NOEXEC | RDONLY, 0));
 
 	must("pivot_root", call2(__NR_pivot_root, ".", "."));
 	must("umount", call2(__NR_umount2, ".", MNT_DETACH));

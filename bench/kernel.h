@@ -108,7 +108,7 @@ static void __attribute__((noreturn)) fail(const char *what, long result) {
 }
 
 /* The result of a call that must succeed. */
-static long must(const char *what, long result) {
+__attribute__((unused)) static long must(const char *what, long result) {
 	if (result < 0)
 		fail(what, result);
 	return result;
