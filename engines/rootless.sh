@@ -83,7 +83,10 @@ status "rm" 0 podman pod rm -f -t 0 pod
 cat >pod.yaml <<'EOF'
 apiVersion: v1
 kind: Pod
-metadata: {name: play}
+metadata:
+  name: play
+  # Podman 4.3 removes the ones that run once before it has seen them end, at times.
+  annotations: {io.podman.annotations.init.container.type: always}
 spec:
   initContainers:
   - {name: first, image: localhost/box, command: [sh, -c, "echo first >/data/file"], volumeMounts: [{name: data, mountPath: /data}]}

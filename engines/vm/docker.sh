@@ -37,8 +37,9 @@ docker rm -f limits oom >/dev/null
 feature containerd
 docker save box -o box.tar
 like "an archive is imported" "box" ctr image import box.tar
+limit='cat /sys/fs/cgroup$(cut -d : -f 3 /proc/self/cgroup)/memory.max' # ctr makes no cgroup namespace
 run="ctr run --rm --runc-binary $RUNTIME --memory-limit 67108864 --mount type=cgroup,src=cgroup,dst=/sys/fs/cgroup,options=ro"
-is "the cgroupfs driver" "67108864" $run docker.io/library/box:latest one cat /sys/fs/cgroup/memory.max
-is "the systemd driver" "67108864" $run --runc-systemd-cgroup --cgroup system.slice:ctr:two docker.io/library/box:latest two cat /sys/fs/cgroup/memory.max
+is "the cgroupfs driver" "67108864" $run docker.io/library/box:latest one sh -c "$limit"
+is "the systemd driver" "67108864" $run --runc-systemd-cgroup --cgroup system.slice:ctr:two docker.io/library/box:latest two sh -c "$limit"
 unlike "leaves no unit" "ctr-two" systemctl list-units --all 'ctr-*'
 finish
