@@ -43,7 +43,7 @@ demo: setup setup-demo build ## Build, make a layered archive, unpack it, run a 
 	@[ "$$(id -u)" = 0 ] || { echo "make demo: containers need root here; try: sudo make demo" >&2; exit 1; }
 	@demo/demo.sh "$(CURDIR)/$(CASQUE)" "$(CURDIR)/$(STAVE)"
 
-test: setup setup-test lint build unit rig vm-tests conformance conformance-vm install-test tested-engines ## Everything that CI runs, from a clean clone
+test: setup setup-test lint build unit rig vm-tests systemd-tests conformance conformance-vm install-test tested-engines ## Everything that CI runs, from a clean clone
 
 build: setup ## Build both programs, static and optimized
 	$(CARGO) build --release --locked -p casque -p stave
