@@ -37,7 +37,7 @@ Measures what containers cost and prints a table. With `memory`: finds the small
   --sources DIR     the folder bench/ of the repository
   --json FILE       write all figures there
   --plot FILE       draw the main rows there, as SVG
-  ROW,...           only rows whose names begin so: run,life.create
+  ROW,...           only these: run,create,mounts.10
 
 BENCH_RUNTIMES=PATH:PATH names more runtimes. Exit status: 0, or 1 when something could not be measured.
 ";

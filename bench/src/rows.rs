@@ -59,7 +59,7 @@ pub fn measure(
 
 impl Bench<'_> {
     fn wants(&self, name: &str) -> bool {
-        self.wanted.is_empty() || self.wanted.iter().any(|row| name.starts_with(row.as_str()))
+        self.wanted.is_empty() || self.wanted.iter().any(|row| begins(name, row))
     }
 
     /// The row of this name, which begins to exist when it is first asked for.
@@ -290,6 +290,11 @@ fn wanted_mounts(place: &Place, count: usize) -> Result<Vec<std::path::PathBuf>>
         made.push(target);
     }
     Ok(made)
+}
+
+/// Whether `row` is the name, or its part before a point: `mounts` and `mounts.10` are in `mounts.10`, not in `mounts.100`.
+fn begins(name: &str, row: &str) -> bool {
+    name.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The container that a runtime has of its own in the rows `alive`. Its cgroup's name is the same for all runtimes.
