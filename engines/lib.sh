@@ -26,6 +26,7 @@
 PATH=/usr/sbin:/usr/bin:/sbin:/bin # Debian's programs, nobody else's
 case $ENGINE in vm/*) SOURCES=$(cd "${0%/*}/../.." && pwd) ;; *) SOURCES=$(cd "${0%/*}/.." && pwd) ;; esac
 KIND=$("$RUNTIME" --version | sed -n '1s/ .*//p')
+echo "# $ENGINE, with $("$RUNTIME" --version | head -n 1)"
 
 # --- a private place -----------------------------------------------------------------------------------------
 fresh() {
