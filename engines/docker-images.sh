@@ -86,7 +86,7 @@ docker rm silly >/dev/null
 feature "save and load"
 docker save -o saved.tar box box-with-vi
 is "docker save writes an archive" "manifest.json repositories" sh -c 'tar -tf saved.tar | grep -xE "manifest.json|repositories" | sort | xargs'
-like "with one folder for each layer" "^[0-9a-f]{64}/layer.tar$" tar -tf saved.tar
+like "with a file for each layer (since Docker 25 an OCI layout)" "^([0-9a-f]{64}/layer.tar|blobs/sha256/[0-9a-f]{64})$" tar -tf saved.tar
 docker rmi box-with-vi >/dev/null
 like "docker load reads it" "Loaded image: box-with-vi:latest" docker load -i saved.tar
 is "it runs" "edited" run box-with-vi vi
@@ -167,7 +167,10 @@ is "RUN --mount=type=secret" "secret" sh -c 'echo secret >word; DOCKER_BUILDKIT=
 printf 'FROM box\nRUN exit 3\n' >bad
 like "a failing RUN ends the build" "exit code: 3" buildkit -f bad 1
 printf 'FROM box\nRUN <<END\necho here >/here\nEND\n' >heredoc
-like "heredocs: Docker 20.10 itself does not know them" "unknown instruction|dockerfile parse error" buildkit -f heredoc 1
+case $(docker version --format '{{.Server.Version}}') in
+20.*) like "heredocs: Docker 20.10 itself does not know them" "unknown instruction|dockerfile parse error" buildkit -f heredoc 1 ;;
+*) is "heredocs" "here" sh -c 'DOCKER_BUILDKIT=1 docker build -q -t h -f heredoc 1 >/dev/null && docker run --rm h cat /here' ;;
+esac
 
 feature "a registry"
 cat >registry.yml <<YML

@@ -87,7 +87,9 @@ is "--stop-signal" 9 sh -c 'docker stop signal >/dev/null; docker wait signal'
 docker rm -f asks deaf signal >/dev/null
 
 # Docker 20.10 knows no capability beyond the 37th.
-all=$(printf %016x $(($(sed -n 's/CapBnd:./0x/p' /proc/self/status) & 0x3fffffffff)))
+known() { printf '%016x\n' $(($1 & 0x3fffffffff)); }
+all=$(known "$(sed -n 's/CapBnd:./0x/p' /proc/self/status)")
+effective() { known "$("$@" sed -n 's/CapEff:./0x/p' /proc/self/status)"; }
 
 feature exec
 docker run -d --name room -e WHERE=inside box sleep 1000 >/dev/null
@@ -102,7 +104,7 @@ status "126: not executable" 126 docker exec room /etc/passwd
 like "no such program" "exec: \"nosuch\": executable file not found in \\\$PATH" docker exec room nosuch
 docker exec -d room sh -c 'echo left >/tmp/left; mkfifo /tmp/f; cat /tmp/f'
 is "-d leaves it running" "left" docker exec room sh -c 'until [ -p /tmp/f ]; do usleep 10000; done; cat /tmp/left'
-is "--privileged has all capabilities" "$all" docker exec --privileged room sed -n 's/CapEff:.//p' /proc/self/status
+is "--privileged has all capabilities" "$all" effective docker exec --privileged room
 
 feature "pause and update"
 is "docker pause" "paused" sh -c 'docker pause room >/dev/null; docker inspect --format "{{.State.Status}}" room'
@@ -183,7 +185,7 @@ is "--user by name" "1 1" run --user daemon box sh -c 'echo $(id -u) $(id -g)'
 is "--group-add" "0 1234" run --group-add 1234 box id -G
 is "--cap-drop ALL" "0000000000000000" run --cap-drop ALL box sed -n 's/CapBnd:.//p' /proc/self/status
 is "--cap-add" "0000000000001000" run --cap-drop ALL --cap-add NET_ADMIN box sed -n 's/CapEff:.//p' /proc/self/status
-is "--privileged has all capabilities" "$all" run --privileged box sed -n 's/CapEff:.//p' /proc/self/status
+is "--privileged has all capabilities" "$all" effective run --privileged box
 status "--privileged may mount" 0 run --privileged box mount -t tmpfs none /tmp
 is "--security-opt no-new-privileges" 1 run --security-opt no-new-privileges box sed -n 's/NoNewPrivs:.//p' /proc/self/status
 is "a seccomp filter by default" 2 run box sed -n 's/Seccomp:.//p' /proc/self/status
