@@ -285,6 +285,9 @@ fn plan_filesystem(
         // Without a cgroup namespace this shows the host's whole tree (CVE-2023-25809).
         attr.set |= attr::RDONLY;
     }
+    if is_late(kind, &target.path.to_string_lossy()) {
+        attr.set &= !attr::RDONLY;
+    }
     if kind == "tmpfs" && !options.data.iter().any(|word| word.starts_with("mode=")) {
         params.push(Param::ModeOfTarget);
     }
@@ -380,10 +383,24 @@ fn cover_path(list: &str, index: usize, path: &str, draft: &mut Draft) -> Option
     Some((origin, path))
 }
 
-/// The step that makes the whole root read-only, once nothing more is made in it.
-pub fn plan_readonly_root(spec: &Spec, draft: &mut Draft) {
+/// Whether `ro` has to wait until all is made that lies in this mount: other mounts, devices.
+fn is_late(kind: &str, path: &str) -> bool {
+    kind == "tmpfs" || path == "/dev"
+}
+
+/// The steps that make read-only, once nothing more is made in them, the mounts whose `ro` has waited and the whole root.
+pub fn plan_readonly(spec: &Spec, draft: &mut Draft) {
+    let attr = Attr { set: attr::RDONLY, ..Attr::default() };
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let (path, options) = (clean(&mount.destination), Options::parse(&mount.options));
+        let new = options.bind.is_none() && !options.remount && &*mount.kind != "bind";
+        if new && options.attr.set & attr::RDONLY != 0 && is_late(&mount.kind, &path) {
+            let origin = format!("mounts[{index}].options");
+            let path = draft.c_string(origin.clone(), &path);
+            draft.child(origin, Op::SetAttr { path, attr, recursive: false });
+        }
+    }
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
-        let attr = Attr { set: attr::RDONLY, ..Attr::default() };
         draft.child("root.readonly", Op::SetAttr { path: c"/".into(), attr, recursive: false });
     }
 }

@@ -115,6 +115,35 @@ fn the_default_configuration_has_each_mount_with_its_options() {
 }
 
 #[test]
+fn what_lies_in_a_read_only_tmpfs_is_made_before_it_is_read_only() {
+    // Podman's --read-only-tmpfs=false, which the infra containers of its pods have, makes /dev such a one.
+    let Some(bundle) = Bundle::new(|config| {
+        config["mounts"][1]["options"].as_array_mut().unwrap().push(json!("ro"));
+        add(
+            config,
+            json!({"destination": "/dev/new", "type": "tmpfs", "source": "new", "options": ["ro", "noexec"]}),
+        );
+        add(config, json!({"destination": "/dev/new/deep/inside", "type": "tmpfs", "source": "inside"}));
+    }) else {
+        return;
+    };
+    let mounts = seen(&bundle);
+    assert_eq!(at(&mounts, "/dev").fs, "tmpfs");
+    for (point, word) in [
+        ("/dev", "ro"),
+        ("/dev", "nosuid"),
+        ("/dev/pts", "rw"),
+        ("/dev/new", "ro"),
+        ("/dev/new", "noexec"),
+        ("/dev/new/deep/inside", "rw"),
+    ] {
+        let mount = at(&mounts, point);
+        assert!(has(&mount.options, word), "{word} is not in {mount:?}");
+    }
+    bundle.leftovers();
+}
+
+#[test]
 fn nothing_of_the_hosts_mounts_is_left() {
     let Some(bundle) = Bundle::new(|_| {}) else { return };
     let mounts = seen(&bundle);

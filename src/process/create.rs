@@ -84,7 +84,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     plan_sysctl(spec, &wanted, proc, &mut draft);
     plan_names(spec, &mut draft);
     console::plan(process, &request.terminal, own_mounts, &mut draft);
-    mounts::plan_readonly_root(spec, &mut draft);
+    mounts::plan_readonly(spec, &mut draft);
     mounts::plan_covers(spec, &mut draft);
     identity::plan_limits(process, proc, &mut draft);
     settings::plan(spec, process, host, &mut draft);
