@@ -9,7 +9,7 @@ use crate::error::During;
 use crate::intake::{Copy, Intake};
 use crate::layer::{Compression, Layer, Limits, detect, digest_of};
 use crate::stop::Stop;
-use crate::tar::{Entry, Kind};
+use crate::tar::Kind;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -40,8 +40,6 @@ pub struct Kept {
     pub descriptor: Descriptor,
     /// What is known of it.
     pub record: Record,
-    /// Its entries, where it was read just now.
-    pub entries: Option<Vec<Entry>>,
 }
 
 impl Store {
@@ -149,7 +147,7 @@ impl Store {
         }
         self.write(&record_name(&copy.digest), &serde_json::to_vec(&record)?)?;
         let descriptor = Descriptor::new(record.compression.media_type(), copy.digest, layer.blob.size());
-        Ok(Kept { descriptor, record, entries: Some(copy.entries) })
+        Ok(Kept { descriptor, record })
     }
 
     /// As [`Store::keep`], but the layer stays in its archive at `path`, unread and unchecked. Without a digest in the
@@ -190,7 +188,7 @@ impl Store {
             diff_id.expect(&record.diff_id, "the uncompressed layer")?;
         }
         let descriptor = Descriptor::new(record.compression.media_type(), digest.clone(), blob.size());
-        Ok(Some(Kept { descriptor, record, entries: None }))
+        Ok(Some(Kept { descriptor, record }))
     }
 
     /// A tar that is in the store as what another blob holds, compressed: it becomes a blob of its own by one more name.
