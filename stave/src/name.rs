@@ -5,7 +5,8 @@ use crate::digest::Digest;
 use anyhow::{Result, bail, ensure};
 use std::fmt;
 
-const DOMAIN: &str = "docker.io";
+/// The registry of names that say none.
+pub const DOMAIN: &str = "docker.io";
 const LIBRARY: &str = "library/";
 
 /// An image's name, checked and whole.
@@ -42,11 +43,7 @@ impl Name {
         };
         let is_id = repository.len() == 64 && repository.bytes().all(|byte| byte.is_ascii_hexdigit());
         ensure!(!is_id, "it looks like the identifier of an image");
-        let (domain, path) = match repository.split_once('/') {
-            Some((domain, path)) if is_domain(domain) => (domain, path),
-            _ => (DOMAIN, repository),
-        };
-        let domain = if domain == "index.docker.io" { DOMAIN } else { domain };
+        let (domain, path) = split_domain(repository);
         let library = domain == DOMAIN && !path.contains('/');
         let path = if library { format!("{LIBRARY}{path}") } else { path.to_owned() };
         check_path(&path)?;
@@ -84,6 +81,16 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.repository(), self.end())
+    }
+}
+
+/// The registry in a text, and the rest of it.
+#[must_use]
+pub fn split_domain(text: &str) -> (&str, &str) {
+    match text.split_once('/') {
+        Some(("index.docker.io", rest)) => (DOMAIN, rest),
+        Some((domain, rest)) if is_domain(domain) => (domain, rest),
+        _ => (DOMAIN, text),
     }
 }
 

@@ -7,6 +7,8 @@ mod oci;
 mod receive;
 pub mod save;
 
+pub(crate) use oci::compression;
+
 use crate::blob::Blob;
 use crate::error::{During, quote};
 use crate::image::{Image, Wanted};

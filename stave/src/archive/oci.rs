@@ -274,13 +274,13 @@ fn layer(archive: &Archive, descriptor: &Descriptor, diff_id: &str) -> Result<La
         blob: sized(archive, descriptor)?,
         digest: Some(digest(descriptor)?),
         diff_id: Some(Digest::parse(diff_id).context("rootfs.diff_ids")?),
-        compression: Some(compression(descriptor.media_type())?),
+        compression: Some(compression(descriptor.media_type().as_ref())?),
     })
 }
 
 /// The media types of layers (image-spec, media-types.md; Docker's image manifest v2).
-fn compression(media_type: &MediaType) -> Result<Compression> {
-    match media_type {
+pub(crate) fn compression(media_type: &str) -> Result<Compression> {
+    match &MediaType::from(media_type) {
         MediaType::ImageLayer | MediaType::ImageLayerNonDistributable => Ok(Compression::Plain),
         MediaType::ImageLayerGzip | MediaType::ImageLayerNonDistributableGzip => Ok(Compression::Gzip),
         MediaType::ImageLayerZstd | MediaType::ImageLayerNonDistributableZstd => Ok(Compression::Zstd),

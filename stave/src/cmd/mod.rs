@@ -10,9 +10,14 @@ mod images;
 mod import;
 mod inspect;
 mod load;
+mod login;
+mod logout;
 mod prune;
+mod pull;
+mod push;
 mod rmi;
 mod save;
+mod search;
 mod tag;
 mod unbundle;
 mod unpack;
@@ -30,11 +35,16 @@ pub struct Entry {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: [Entry; 17] = [
+pub const ALL: [Entry; 22] = [
     Entry { options: load::options, run: load::run },
     Entry { options: save::options, run: save::run },
     Entry { options: import::options, run: import::run },
     Entry { options: export::options, run: export::run },
+    Entry { options: pull::options, run: pull::run },
+    Entry { options: push::options, run: push::run },
+    Entry { options: search::options, run: search::run },
+    Entry { options: login::options, run: login::run },
+    Entry { options: logout::options, run: logout::run },
     Entry { options: images::options, run: images::run },
     Entry { options: history::options, run: history::run },
     Entry { options: inspect::options, run: inspect::run },

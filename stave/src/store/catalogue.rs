@@ -224,16 +224,18 @@ fn lookup(images: Vec<Stored>, wanted: &str) -> Result<Option<Stored>> {
     Ok(image)
 }
 
-/// Whether the image has this name; with a digest, a manifest of this digest in the same repository.
+/// Whether the image has this name; with a digest, a manifest of this digest in the same repository, or one that was pulled
+/// through an index of this digest.
 fn goes_by(image: &Stored, name: &Name) -> bool {
     match &name.digest {
         None => image.names.contains(name),
         Some(digest) => {
             let same = |own: &Name| own.domain == name.domain && own.path == name.path;
-            image
-                .entries
-                .iter()
-                .any(|entry| entry.digest == *digest && entry.name().as_ref().is_some_and(same))
+            let index = digest.to_string();
+            let of = |entry: &Descriptor| {
+                entry.digest == *digest || entry.annotations.get(super::INDEX_DIGEST) == Some(&index)
+            };
+            image.entries.iter().any(|entry| of(entry) && entry.name().as_ref().is_some_and(same))
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Store {
     durable: bool,
 }
 
-const DIRECTORIES: [&str; 8] = [
+const DIRECTORIES: [&str; 9] = [
     "blobs",
     "blobs/sha256",
     "blobs/sha512",
@@ -31,6 +31,7 @@ const DIRECTORIES: [&str; 8] = [
     "stave/tar",
     "stave/external",
     "stave/erofs",
+    "stave/ingest",
 ];
 
 impl Store {
@@ -132,8 +133,16 @@ impl Store {
     /// As [`Store::publish`].
     pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
-        self.write(&digest.blob_path(), bytes)?;
+        self.put_as(&digest, bytes)?;
         Ok(digest)
+    }
+
+    /// As [`Store::put`], for bytes that are known to have this digest.
+    ///
+    /// # Errors
+    /// As [`Store::publish`].
+    pub fn put_as(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        self.write(&digest.blob_path(), bytes)
     }
 
     /// Replaces a file in one step; for `index.json`, under its lock.

@@ -9,12 +9,14 @@
 //! stave/tar/<diffID>       the tar of a compressed layer; a cache
 //! stave/erofs/<image id>   the index that `bundle` mounts; a cache
 //! stave/external/<digest>  where a layer stands that was left in its archive
+//! stave/ingest/<digest>    what has come of a layer from a registry so far
 //! ```
 
 mod catalogue;
 mod external;
 mod files;
 mod index;
+mod ingest;
 mod layers;
 mod lock;
 mod sweep;
@@ -23,12 +25,16 @@ pub use catalogue::{Named, Stored};
 pub use external::External;
 pub use files::Store;
 pub use index::{Descriptor, Index, Manifest};
+pub use ingest::{Arrival, Ingest};
 pub use layers::{Kept, Record};
 pub use lock::Lock;
 pub use sweep::{Damage, Garbage};
 
 /// The annotation with an image's name (image-spec, annotations.md).
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The annotation with the digest of the index through which a manifest was pulled: people know the image by that one too.
+pub const INDEX_DIGEST: &str = "stave.index.digest";
 
 /// Media types that the store writes.
 pub mod media {

@@ -84,9 +84,15 @@ impl Store {
     /// Every file that is named by what is in it.
     fn files(&self) -> Result<Vec<(String, u64)>> {
         let mut files = Vec::new();
-        for directory in
-            ["blobs/sha256", "blobs/sha512", "stave/layers", "stave/tar", "stave/external", "stave/erofs"]
-        {
+        for directory in [
+            "blobs/sha256",
+            "blobs/sha512",
+            "stave/layers",
+            "stave/tar",
+            "stave/external",
+            "stave/erofs",
+            "stave/ingest",
+        ] {
             let listed = self.list(directory)?.into_iter();
             files.extend(listed.map(|(name, size)| (format!("{directory}/{name}"), size)));
         }
@@ -107,12 +113,18 @@ impl Store {
     /// # Errors
     /// As [`Store::garbage`], or what unlink(2) says.
     pub fn sweep(&self) -> Result<Garbage> {
-        let garbage = self.garbage()?;
+        let (parts, mut files): (Vec<_>, Vec<_>) =
+            self.garbage()?.files.into_iter().partition(|(name, _)| name.starts_with("stave/ingest/"));
         // A record says that its blob is there, so it goes first.
         let (records, others): (Vec<_>, Vec<_>) =
-            garbage.files.iter().partition(|(name, _)| name.starts_with("stave/layers/"));
+            files.iter().partition(|(name, _)| name.starts_with("stave/layers/"));
         records.into_iter().chain(others).try_for_each(|(name, _)| self.remove(name))?;
-        Ok(garbage)
+        for part in parts {
+            if self.remove_part(&part.0)? {
+                files.push(part);
+            }
+        }
+        Ok(Garbage { files })
     }
 
     /// Removes the tars of compressed layers and the indexes, which can be made again; the caller holds [`Store::own`].
@@ -181,6 +193,10 @@ impl Store {
         // An index has no digest; it is made from what is checked here, and says nothing of its own.
         if directory == "stave/erofs" {
             return Digest::parse(file.strip_suffix(".spill").unwrap_or(file)).map(drop);
+        }
+        // A part of a blob says nothing yet; whoever goes on with it checks the whole.
+        if directory == "stave/ingest" {
+            return Digest::parse(file).map(drop);
         }
         if directory == "stave/external" {
             return self.external(&Digest::parse(file)?)?.context("it is gone")?.open().map(drop);

@@ -7,6 +7,7 @@
 
 pub mod images;
 pub mod listing;
+pub mod registry;
 pub mod tar;
 
 use nix::mount::{MsFlags, mount};
