@@ -33,6 +33,11 @@ complete -c stave -n "__fish_stave_needs_command" -f -a "load" -d 'Load the imag
 complete -c stave -n "__fish_stave_needs_command" -f -a "save" -d 'Save images to an archive'
 complete -c stave -n "__fish_stave_needs_command" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
 complete -c stave -n "__fish_stave_needs_command" -f -a "export" -d 'Write the file system of an image as one tar'
+complete -c stave -n "__fish_stave_needs_command" -f -a "pull" -d 'Pull an image from a registry into the store'
+complete -c stave -n "__fish_stave_needs_command" -f -a "push" -d 'Push an image of the store to a registry'
+complete -c stave -n "__fish_stave_needs_command" -f -a "search" -d 'Search a registry for images'
+complete -c stave -n "__fish_stave_needs_command" -f -a "login" -d 'Log in to a registry'
+complete -c stave -n "__fish_stave_needs_command" -f -a "logout" -d 'Forget the credentials for a registry'
 complete -c stave -n "__fish_stave_needs_command" -f -a "images" -d 'List the images of the store'
 complete -c stave -n "__fish_stave_needs_command" -f -a "ls" -d 'List the images of the store'
 complete -c stave -n "__fish_stave_needs_command" -f -a "history" -d 'Show how an image was made'
@@ -107,6 +112,75 @@ none\t''"
 complete -c stave -n "__fish_stave_using_subcommand export" -s q -l quiet -d 'Do not tell how far it is'
 complete -c stave -n "__fish_stave_using_subcommand export" -l json -d 'Print as JSON what was exported; needs -o'
 complete -c stave -n "__fish_stave_using_subcommand export" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand pull" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -s j -l jobs -d 'Layers that come at the same time' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l creds -d 'Log in so, this once' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l ca-file -d 'Trust these certificates (PEM) too; /etc/docker/certs.d/HOST is looked into anyway' -r -F
+complete -c stave -n "__fish_stave_using_subcommand pull" -l retry -d 'How often a request is repeated after a passing failure' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l retry-delay -d 'The pause before the first repetition; it doubles each time' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l timeout -d 'How long a silent connection is waited for' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l max-layers -d 'Layers of the image [default: 500]' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l max-entries -d 'Entries of a layer [default: 5000000]' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l max-json -d 'One JSON document [default: 8388608]' -r
+complete -c stave -n "__fish_stave_using_subcommand pull" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand pull" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand pull" -s a -l all-tags -d 'Every tag of the repository'
+complete -c stave -n "__fish_stave_using_subcommand pull" -s q -l quiet -d 'Print the name alone'
+complete -c stave -n "__fish_stave_using_subcommand pull" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand pull" -l plain-http -d 'Talk to the registry without TLS'
+complete -c stave -n "__fish_stave_using_subcommand pull" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand push" -l compression -d 'How layers are sent that are not compressed' -r -f -a "gzip\t''
+zstd\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand push" -s j -l jobs -d 'Layers that go at the same time' -r
+complete -c stave -n "__fish_stave_using_subcommand push" -l creds -d 'Log in so, this once' -r
+complete -c stave -n "__fish_stave_using_subcommand push" -l ca-file -d 'Trust these certificates (PEM) too; /etc/docker/certs.d/HOST is looked into anyway' -r -F
+complete -c stave -n "__fish_stave_using_subcommand push" -l retry -d 'How often a request is repeated after a passing failure' -r
+complete -c stave -n "__fish_stave_using_subcommand push" -l retry-delay -d 'The pause before the first repetition; it doubles each time' -r
+complete -c stave -n "__fish_stave_using_subcommand push" -l timeout -d 'How long a silent connection is waited for' -r
+complete -c stave -n "__fish_stave_using_subcommand push" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand push" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand push" -s a -l all-tags -d 'Every tag that the repository has in the store'
+complete -c stave -n "__fish_stave_using_subcommand push" -s q -l quiet -d 'Print the name alone'
+complete -c stave -n "__fish_stave_using_subcommand push" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand push" -l plain-http -d 'Talk to the registry without TLS'
+complete -c stave -n "__fish_stave_using_subcommand push" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand search" -l limit -d 'The most repositories' -r
+complete -c stave -n "__fish_stave_using_subcommand search" -l creds -d 'Log in so, this once' -r
+complete -c stave -n "__fish_stave_using_subcommand search" -l ca-file -d 'Trust these certificates (PEM) too; /etc/docker/certs.d/HOST is looked into anyway' -r -F
+complete -c stave -n "__fish_stave_using_subcommand search" -l retry -d 'How often a request is repeated after a passing failure' -r
+complete -c stave -n "__fish_stave_using_subcommand search" -l retry-delay -d 'The pause before the first repetition; it doubles each time' -r
+complete -c stave -n "__fish_stave_using_subcommand search" -l timeout -d 'How long a silent connection is waited for' -r
+complete -c stave -n "__fish_stave_using_subcommand search" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand search" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand search" -l list-tags -d 'List the tags of this one repository'
+complete -c stave -n "__fish_stave_using_subcommand search" -l no-trunc -d 'Print everything at full length'
+complete -c stave -n "__fish_stave_using_subcommand search" -s q -l quiet -d 'Print the names alone'
+complete -c stave -n "__fish_stave_using_subcommand search" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand search" -l plain-http -d 'Talk to the registry without TLS'
+complete -c stave -n "__fish_stave_using_subcommand search" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand login" -s u -l username -d 'The user; asked for if need be' -r
+complete -c stave -n "__fish_stave_using_subcommand login" -s p -l password -d 'The password, which others may see in the list of processes' -r
+complete -c stave -n "__fish_stave_using_subcommand login" -l ca-file -d 'Trust these certificates (PEM) too; /etc/docker/certs.d/HOST is looked into anyway' -r -F
+complete -c stave -n "__fish_stave_using_subcommand login" -l retry -d 'How often a request is repeated after a passing failure' -r
+complete -c stave -n "__fish_stave_using_subcommand login" -l retry-delay -d 'The pause before the first repetition; it doubles each time' -r
+complete -c stave -n "__fish_stave_using_subcommand login" -l timeout -d 'How long a silent connection is waited for' -r
+complete -c stave -n "__fish_stave_using_subcommand login" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand login" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand login" -l password-stdin -d 'Read the password from the standard input'
+complete -c stave -n "__fish_stave_using_subcommand login" -l plain-http -d 'Talk to the registry without TLS'
+complete -c stave -n "__fish_stave_using_subcommand login" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand logout" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand logout" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand images" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
 complete -c stave -n "__fish_stave_using_subcommand images" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand images" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
@@ -240,21 +314,26 @@ complete -c stave -n "__fish_stave_using_subcommand fsck" -l repair -d 'Remove w
 complete -c stave -n "__fish_stave_using_subcommand fsck" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -s h -l help -d 'Print help'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "load" -d 'Load the images of an archive into the store'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "save" -d 'Save images to an archive'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "export" -d 'Write the file system of an image as one tar'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "images" -d 'List the images of the store'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "history" -d 'Show how an image was made'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "inspect" -d 'Show all that is known of images, as JSON'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "tag" -d 'Give an image another name'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "rmi" -d 'Remove names, and images with their last name'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "bundle" -d 'Make an OCI bundle of an image: config.json and rootfs'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unbundle" -d 'Remove a bundle that `stave bundle` has made'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unpack" -d 'Unpack an image into an OCI bundle: config.json and rootfs'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "diff" -d 'Show how the files of two images differ, or what was written in a bundle'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "verify" -d 'Read images again and compare everything with its digest'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "df" -d 'Show what takes room in the store'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "prune" -d 'Remove images without a name and what nothing refers to'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "fsck" -d 'Read the whole store and check it'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "load" -d 'Load the images of an archive into the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "save" -d 'Save images to an archive'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "export" -d 'Write the file system of an image as one tar'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "pull" -d 'Pull an image from a registry into the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "push" -d 'Push an image of the store to a registry'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "search" -d 'Search a registry for images'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "login" -d 'Log in to a registry'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "logout" -d 'Forget the credentials for a registry'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "images" -d 'List the images of the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "history" -d 'Show how an image was made'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "inspect" -d 'Show all that is known of images, as JSON'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "tag" -d 'Give an image another name'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "rmi" -d 'Remove names, and images with their last name'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "bundle" -d 'Make an OCI bundle of an image: config.json and rootfs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unbundle" -d 'Remove a bundle that `stave bundle` has made'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unpack" -d 'Unpack an image into an OCI bundle: config.json and rootfs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "diff" -d 'Show how the files of two images differ, or what was written in a bundle'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "verify" -d 'Read images again and compare everything with its digest'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "df" -d 'Show what takes room in the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "prune" -d 'Remove images without a name and what nothing refers to'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "fsck" -d 'Read the whole store and check it'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
