@@ -22,6 +22,7 @@ mod update;
 
 use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Mode, Mount};
+use crate::cli::{Line, Values, may_name};
 use crate::error::At;
 use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
 use crate::log::{Format, Log, Place};
@@ -36,7 +37,6 @@ use crate::state::{CgroupPath, Container, Unit};
 use crate::sys::{Errno, cred, fs, process};
 use anyhow::{Context, Result, anyhow, bail};
 use cgroup::Maker;
-use clap::ArgMatches;
 use output::{print, print_version, table, usage};
 use several::{for_each, ids};
 use std::ffi::{CString, OsString};
@@ -56,20 +56,37 @@ pub struct Globals {
     pub log: Log,
 }
 
+/// Whether the words may be those of a command that makes a process which enters a container.
+#[must_use]
+pub fn may_clone(words: &[OsString]) -> bool {
+    may_name(words, &["create", "run", "exec"])
+}
+
+/// Has such a command run from a read-only file: the first thing of all, for what comes before the second execution is done
+/// twice. False after an error, which is told.
+#[must_use]
+pub fn seal_for(words: &[OsString]) -> bool {
+    let sealed = seal(words);
+    if let Err(fault) = &sealed {
+        lenient_log(words.to_vec()).error(&fault.to_string());
+    }
+    sealed.is_ok()
+}
+
 /// Runs the command of a command line: 0, 1 after an error, 2 for a command line that makes no sense, or the
 /// container's exit status (`run`).
 #[must_use]
 pub fn main(words: Vec<OsString>) -> u8 {
     let version =
         words.get(1).is_some_and(|word| ["--version", "-v", "-V"].iter().any(|version| word == version));
-    let matches = match crate::cli::parse(words.clone()) {
+    let line = match crate::cli::parse(words.clone()) {
         // It needs no command.
         Err(_) if version => return print_version(),
         Err(error) => return usage(words, &error),
-        Ok(matches) => matches,
+        Ok(line) => line,
     };
-    let log = log(&matches);
-    match seal_if_cloning(&matches, &words).and_then(|()| dispatch(&matches, &log)) {
+    let log = log(&line.globals);
+    match dispatch(&line, &log) {
         Ok(code) => code,
         Err(error) => {
             log.error(&format!("{error:#}"));
@@ -78,50 +95,48 @@ pub fn main(words: Vec<OsString>) -> u8 {
     }
 }
 
-fn log(matches: &ArgMatches) -> Log {
-    let level = matches.get_one::<String>("log-level").map(String::as_str);
+/// The log of a command line that may have a mistake.
+fn lenient_log(words: Vec<OsString>) -> Log {
+    crate::cli::parse_leniently(words).map(|line| log(&line.globals)).unwrap_or_default()
+}
+
+fn log(globals: &Values) -> Log {
+    let level = globals.text("log-level");
     Log {
-        place: matches.get_one::<PathBuf>("log").map(|value| Place::of(value)),
-        format: match matches.get_one::<String>("log-format").map(String::as_str) {
+        place: globals.path("log").map(|value| Place::of(value)),
+        format: match globals.text("log-format") {
             Some("json") => Format::Json,
             _ => Format::Text,
         },
-        debug: matches.get_flag("debug") || level == Some("debug"),
+        debug: globals.flag("debug") || level == Some("debug"),
         quiet: level == Some("error"),
     }
 }
 
-/// Commands that make a process which enters a container run from a read-only file.
-fn seal_if_cloning(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
-    match matches.subcommand_name() {
-        Some("create" | "run" | "exec") => Ok(seal(words)?),
-        _ => Ok(()),
-    }
-}
-
-fn dispatch(matches: &ArgMatches, log: &Log) -> Result<u8> {
-    let given = matches.get_one::<PathBuf>("root").cloned();
+fn dispatch(line: &Line, log: &Log) -> Result<u8> {
+    let given = line.globals.path("root").map(Path::to_path_buf);
     let root_given = given.is_some();
     let root = given.unwrap_or_else(default_root);
-    let globals = Globals { root, root_given, maker: Maker::of(matches), log: log.clone() };
-    match matches.subcommand() {
-        Some(("check", args)) => check::main(&globals, args),
-        Some(("create", args)) => create::main(&globals, args),
-        Some(("delete", args)) => delete::main(&globals, args),
-        Some(("events", args)) => events::main(&globals, args),
-        Some(("exec", args)) => exec::main(&globals, args),
-        Some(("features", _)) => features::main(),
-        Some(("kill", args)) => kill::main(&globals, args),
-        Some(("list", args)) => list::main(&globals, args),
-        Some(("pause", args)) => pause::pause(&globals, args),
-        Some(("plan", args)) => plan::main(&globals, args),
-        Some(("ps", args)) => ps::main(&globals, args),
-        Some(("resume", args)) => pause::resume(&globals, args),
-        Some(("run", args)) => run::main(&globals, args),
-        Some(("spec", args)) => spec::main(args),
-        Some(("start", args)) => start::main(&globals, args),
-        Some(("state", args)) => state::main(&globals, args),
-        Some(("update", args)) => update::main(&globals, args),
+    let globals = Globals { root, root_given, maker: Maker::of(&line.globals), log: log.clone() };
+    let args = &line.args;
+    match line.command {
+        "check" => check::main(&globals, args),
+        "create" => create::main(&globals, args),
+        "delete" => delete::main(&globals, args),
+        "events" => events::main(&globals, args),
+        "exec" => exec::main(&globals, args),
+        "features" => features::main(),
+        "kill" => kill::main(&globals, args),
+        "list" => list::main(&globals, args),
+        "pause" => pause::pause(&globals, args),
+        "plan" => plan::main(&globals, args),
+        "ps" => ps::main(&globals, args),
+        "resume" => pause::resume(&globals, args),
+        "run" => run::main(&globals, args),
+        "spec" => spec::main(args),
+        "start" => start::main(&globals, args),
+        "state" => state::main(&globals, args),
+        "update" => update::main(&globals, args),
         _ => bail!("no command"),
     }
 }
@@ -142,8 +157,8 @@ fn default_root() -> PathBuf {
 }
 
 /// The ID of the command line.
-fn id(args: &ArgMatches) -> &str {
-    args.get_one::<String>("ID").map_or("", String::as_str)
+fn id(args: &Values) -> &str {
+    args.text("ID").unwrap_or("")
 }
 
 /// The cgroup of a container that has one of its own.
@@ -176,10 +191,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// `--pid-file`, `--console-socket` and `--pidfd-socket`, absolute.
-fn socket_paths(args: &ArgMatches) -> Result<[Option<CString>; 3]> {
+fn socket_paths(args: &Values) -> Result<[Option<CString>; 3]> {
     let mut paths = [None, None, None];
     for (path, option) in paths.iter_mut().zip(["pid-file", "console-socket", "pidfd-socket"]) {
-        if let Some(given) = args.try_get_one::<PathBuf>(option).ok().flatten() {
+        if let Some(given) = args.path(option) {
             *path = Some(CString::new(absolute(given)?.as_os_str().as_bytes())?);
         }
     }
@@ -192,25 +207,25 @@ fn utf8(path: PathBuf, option: &str) -> Result<String> {
 
 impl Bundle {
     /// Reads `--bundle` and the options of create and run.
-    pub fn read(args: &ArgMatches, start: bool) -> Result<Bundle> {
-        let dir = args.get_one::<PathBuf>("bundle").cloned().unwrap_or_else(|| PathBuf::from("."));
+    pub fn read(args: &Values, start: bool) -> Result<Bundle> {
+        let dir = args.path("bundle").map(Path::to_path_buf).unwrap_or_else(|| PathBuf::from("."));
         let dir = absolute(&dir)?;
-        let (option, file) = match args.get_one::<PathBuf>("config") {
+        let (option, file) = match args.path("config") {
             Some(file) => ("--config", absolute(file)?),
             None => ("--bundle", dir.join("config.json")),
         };
         let config = read_file(&file).at(option, format!("read {}", file.display()))?;
-        let set = |name| args.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
+        let set = |name| args.flag(name);
         let [pid_file, console_socket, pidfd_socket] = socket_paths(args)?;
         // `plan` and `check` do not mind which of the two ways a terminal goes.
         let detach = if start { set("detach") } else { console_socket.is_some() };
         let request = Request {
-            id: args.try_get_one::<String>("ID").ok().flatten().cloned().unwrap_or_default(),
+            id: args.text("ID").map(str::to_owned).unwrap_or_default(),
             bundle: utf8(dir, "--bundle")?,
             pid_file,
             no_pivot: set("no-pivot"),
             no_new_keyring: set("no-new-keyring"),
-            preserve_fds: args.try_get_one::<u32>("preserve-fds").ok().flatten().copied().unwrap_or(0),
+            preserve_fds: args.number("preserve-fds").unwrap_or(0),
             start,
             terminal: console::Wanted { socket: console_socket, detach, size: None },
             pidfd_socket,
@@ -323,7 +338,7 @@ fn refuse(draft: &Draft) -> Result<()> {
 /// come meanwhile if the command stays in the foreground.
 fn make<T>(
     globals: &Globals,
-    args: &ArgMatches,
+    args: &Values,
     start: bool,
     after: impl FnOnce(&Job, Created, &Spec, Option<Signals>) -> Result<T>,
 ) -> Result<T> {

@@ -24,5 +24,10 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
     }
     // SAFETY: they are what the C library has got from the kernel.
     let words = unsafe { start::arguments(argc, argv) };
+    let clones = casque::cmd::may_clone(&words);
+    if clones && !casque::cmd::seal_for(&words) {
+        return 1;
+    }
+    ALLOCATOR.warm(clones);
     casque::cmd::main(words).into()
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! ROOT/ID/container.json   what was settled before anything was made: bundle, cgroup, annotations
 //!         config.json      a copy: later edits of the bundle's must not matter (runtime.md#create)
-//!         plan.json        the steps, for the errors of `start`
+//!         plan.json        the steps that `start` sets off, for their errors
 //!         state.json       process id, its start time, when; written when the container is created
 //!         notify/          mounted in the container: the socket by which its program tells a service manager of itself
 //!         exec.fifo        where the process waits; gone once `start` has begun
@@ -229,7 +229,7 @@ impl Dir {
 
     /// A descriptor of its own for the container's process, which is used to open the fifo.
     pub fn for_child(&self) -> crate::sys::Result<OwnedFd> {
-        fs::open_in(&self.fd, c".", fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::Beneath)
+        fs::open_at(&self.fd, c".", fs::O_PATH | fs::O_DIRECTORY, 0)
     }
 
     /// The directory's path, for messages.
@@ -242,7 +242,7 @@ impl Dir {
     pub fn add(&self, name: &CStr, bytes: &[u8]) -> Result<(), Fault> {
         let what = || format!("write {}/{}", self.path.display(), name.to_string_lossy());
         let flags = fs::O_WRONLY | fs::O_CREAT | fs::O_EXCL;
-        let file = fs::open_in(&self.fd, name, flags, 0o600, Resolve::Beneath).at("state", what())?;
+        let file = fs::open_at(&self.fd, name, flags | fs::O_NOFOLLOW, 0o600).at("state", what())?;
         fs::write_all_at(&file, bytes, 0).at("state", what())
     }
 

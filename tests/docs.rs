@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// The pages of the program and of each command, by file name.
 fn pages() -> BTreeMap<PathBuf, Vec<u8>> {
-    let whole = casque::cli::casque(None).disable_help_subcommand(true);
+    let whole = casque::cli::casque().disable_help_subcommand(true);
     let mut commands = vec![whole.clone()];
     for command in whole.get_subcommands() {
         let name: &'static str = format!("casque-{}", command.get_name()).leak();
@@ -31,7 +31,7 @@ fn pages() -> BTreeMap<PathBuf, Vec<u8>> {
 fn completions() -> BTreeMap<PathBuf, Vec<u8>> {
     let script = |shell: Shell| {
         let mut text = Vec::new();
-        clap_complete::generate(shell, &mut casque::cli::casque(None), "casque", &mut text);
+        clap_complete::generate(shell, &mut casque::cli::casque(), "casque", &mut text);
         let name = clap_complete::Generator::file_name(&shell, "casque");
         (Path::new("completions").join(name), text)
     };

@@ -277,20 +277,12 @@ _casque() {
             return 0
             ;;
         casque__subcmd__exec)
-            opts="-p -e -t -u -g -d -c -h --process --console-socket --pidfd-socket --pid-file --cwd --env --tty --user --additional-gids --detach --process-label --apparmor --no-new-privs --cap --preserve-fds --cgroup --ignore-paused --help"
+            opts="-e -t -u -g -d -c -p -h --console-socket --pidfd-socket --pid-file --cwd --env --tty --user --additional-gids --detach --process-label --apparmor --no-new-privs --cap --preserve-fds --cgroup --ignore-paused --process --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --process)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --console-socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -352,6 +344,14 @@ _casque() {
                     return 0
                     ;;
                 --cgroup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --process)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -77,7 +77,6 @@ complete -c casque -n "__fish_casque_using_subcommand delete" -s h -l help -d 'P
 complete -c casque -n "__fish_casque_using_subcommand events" -l interval -d 'How often statistics are printed' -r
 complete -c casque -n "__fish_casque_using_subcommand events" -l stats -d 'Print the statistics once, and end'
 complete -c casque -n "__fish_casque_using_subcommand events" -s h -l help -d 'Print help'
-complete -c casque -n "__fish_casque_using_subcommand exec" -s p -l process -d 'Take the process from this file' -r -F
 complete -c casque -n "__fish_casque_using_subcommand exec" -l console-socket -d 'A socket that the terminal is sent to' -r -F
 complete -c casque -n "__fish_casque_using_subcommand exec" -l pidfd-socket -d 'A socket that a pidfd of the process is sent to' -r -F
 complete -c casque -n "__fish_casque_using_subcommand exec" -l pid-file -d 'Write the process id to this file' -r -F
@@ -90,6 +89,7 @@ complete -c casque -n "__fish_casque_using_subcommand exec" -l apparmor -d 'The 
 complete -c casque -n "__fish_casque_using_subcommand exec" -s c -l cap -d 'Add a capability' -r
 complete -c casque -n "__fish_casque_using_subcommand exec" -l preserve-fds -d 'Pass descriptors 3 to 2+N on to the program' -r
 complete -c casque -n "__fish_casque_using_subcommand exec" -l cgroup -d 'Run it in this cgroup, below the container\'s' -r
+complete -c casque -n "__fish_casque_using_subcommand exec" -s p -l process -d 'Take the process from this file' -r -F
 complete -c casque -n "__fish_casque_using_subcommand exec" -s t -l tty -d 'Give the program a terminal'
 complete -c casque -n "__fish_casque_using_subcommand exec" -s d -l detach -d 'Do not wait for the program\'s end'
 complete -c casque -n "__fish_casque_using_subcommand exec" -l no-new-privs -d 'Let nothing raise the program\'s privileges'

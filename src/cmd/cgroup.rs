@@ -3,11 +3,11 @@
 use super::{Bundle, Globals};
 use crate::cgroupv2::systemd::{self, Manager};
 use crate::cgroupv2::{Mode, Mount, path};
+use crate::cli::Values;
 use crate::error::At;
 use crate::host::is_unprivileged;
 use crate::spec::Spec;
 use anyhow::{Result, anyhow, bail};
-use clap::ArgMatches;
 
 /// `--cgroup-manager`, `--systemd-cgroup`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub enum Maker {
 
 impl Maker {
     /// As the global options say.
-    pub fn of(matches: &ArgMatches) -> Maker {
-        match matches.get_one::<String>("cgroup-manager").map(String::as_str) {
+    pub fn of(globals: &Values) -> Maker {
+        match globals.text("cgroup-manager") {
             Some("disabled") => Maker::Nobody,
             Some("systemd") => Maker::Systemd,
-            _ if matches.get_flag("systemd-cgroup") => Maker::Systemd,
+            _ if globals.flag("systemd-cgroup") => Maker::Systemd,
             _ => Maker::Own,
         }
     }

@@ -1,15 +1,15 @@
 //! `check`: all problems of a bundle at once, against the spec and this kernel; nothing is made.
 
 use super::{Bundle, Globals, print};
+use crate::cli::Values;
 use crate::plan::{Draft, Op, Opening, Plan, Problem};
 use anyhow::Result;
-use clap::ArgMatches;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Runs the command: exit status 1 if there is a problem, 0 if there are none or warnings only.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let mut bundle = Bundle::read(args, false)?;
     "check".clone_into(&mut bundle.request.id);
     let config = std::mem::take(&mut bundle.config);

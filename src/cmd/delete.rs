@@ -1,15 +1,15 @@
 //! `delete`: removes a container's cgroup and state (runtime.md#delete: only of a container that is stopped).
 
 use super::{Globals, for_each, ids};
+use crate::cli::Values;
 use crate::process::end::{self, status};
 use crate::process::start::saved_spec;
 use crate::state::{Dir, Status};
 use anyhow::{Result, bail};
-use clap::ArgMatches;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    let force = args.get_flag("force");
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
+    let force = args.flag("force");
     for_each(&ids(globals, args)?, |id| delete(globals, id, force))
 }
 

@@ -8,6 +8,7 @@ mod intel_rdt;
 use super::{Globals, id, own_cgroup, print};
 use crate::cgroupv2::stats::Stats;
 use crate::cgroupv2::{Cgroup, OomKills};
+use crate::cli::Values;
 use crate::error::At;
 use crate::process::end::status;
 use crate::process::rdt;
@@ -15,7 +16,6 @@ use crate::process::start::saved_spec;
 use crate::state::{Dir, Status};
 use crate::sys::{Errno, process};
 use anyhow::{Context, Result, bail};
-use clap::ArgMatches;
 use intel_rdt::IntelRdt;
 use procfs::process::Process;
 use serde::Serialize;
@@ -65,15 +65,15 @@ struct Watched<'a> {
 }
 
 /// Runs the command; without `--stats` it ends when the container does.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    let interval = args.get_one::<String>("interval").map_or("5s", String::as_str);
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
+    let interval = args.text("interval").unwrap_or("5s");
     let interval =
         milliseconds(interval).with_context(|| format!("--interval: {interval:?} is no duration"))?;
     if interval == 0 {
         bail!("--interval: must be greater than 0");
     }
     let watched = Watched::open(globals, id(args))?;
-    if args.get_flag("stats") {
+    if args.flag("stats") {
         watched.tell_stats(Stats::read(&watched.cgroup).at("events", "")?)?;
     } else {
         watched.watch(interval)?;

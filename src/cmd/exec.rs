@@ -3,6 +3,7 @@
 
 use super::{Globals, claim_descriptors, read_file, refuse, socket_paths};
 use crate::cgroupv2::{Cgroup, Mount};
+use crate::cli::Values;
 use crate::error::At;
 use crate::host::Host;
 use crate::process::exec::{self, Options, Request};
@@ -14,30 +15,29 @@ use crate::spec::{Process, Spec};
 use crate::state::{CgroupPath, Container, Dir, State, Status};
 use crate::sys::fs;
 use anyhow::{Context, Result, anyhow, bail};
-use clap::ArgMatches;
 use std::ffi::CString;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     exec(globals, args).or_else(|error| {
         globals.log.error(&format!("exec failed: {error:#}"));
         Ok(255)
     })
 }
 
-fn exec(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    let preserve_fds = args.get_one::<u32>("preserve-fds").copied().unwrap_or(0);
+fn exec(globals: &Globals, args: &Values) -> Result<u8> {
+    let preserve_fds = args.number("preserve-fds").unwrap_or(0);
     claim_descriptors(preserve_fds)?;
-    let mut words = args.get_many::<String>("ID").into_iter().flatten();
-    let id = words.next().map_or("", String::as_str);
-    let options = options(args, words.cloned().collect())?;
+    let mut words = args.texts("ID");
+    let id = words.next().unwrap_or_default();
+    let options = options(args, words.map(str::to_owned).collect())?;
     let dir = Dir::open(&globals.root, id)?;
-    let (container, state) = find(&dir, args.get_flag("ignore-paused"))?;
+    let (container, state) = find(&dir, args.flag("ignore-paused"))?;
     let config = dir.config()?;
     let spec = saved_spec(&config)?;
-    let read = |path: &PathBuf| read_file(path).at("--process", format!("read {}", path.display()));
-    let file = args.get_one::<PathBuf>("process").map(read).transpose()?;
+    let read = |path: &Path| read_file(path).at("--process", format!("read {}", path.display()));
+    let file = args.path("process").map(read).transpose()?;
     let given = file.as_deref().map(crate::spec::read::<Process>).transpose();
     let given = given.map_err(|text| anyhow!("--process: {text}"))?;
     let process = options.apply(given, spec.process.clone().unwrap_or_default());
@@ -81,28 +81,28 @@ fn find(dir: &Dir, ignore_paused: bool) -> Result<(Container, State)> {
     container.zip(state).context("cannot exec in a container that is still being created")
 }
 
-fn options(args: &ArgMatches, words: Vec<String>) -> Result<Options> {
-    let many = |name: &str| args.get_many::<String>(name).into_iter().flatten().cloned().collect();
-    let user = args.get_one::<String>("user").map(|text| exec::user(text)).transpose();
-    let groups = args.get_many::<String>("additional-gids").into_iter().flatten();
+fn options(args: &Values, words: Vec<String>) -> Result<Options> {
+    let many = |name: &str| args.texts(name).map(str::to_owned).collect();
+    let user = args.text("user").map(|text| exec::user(text)).transpose();
+    let groups = args.texts("additional-gids");
     let groups: Result<Vec<u32>, String> = groups.map(|text| exec::id(text)).collect();
     Ok(Options {
         args: words,
-        cwd: args.get_one::<String>("cwd").cloned(),
+        cwd: args.text("cwd").map(str::to_owned),
         env: many("env"),
-        tty: args.get_flag("tty"),
+        tty: args.flag("tty"),
         user: user.map_err(|text| anyhow!("--user: {text}"))?,
         groups: groups.map_err(|text| anyhow!("--additional-gids: {text}"))?,
-        label: args.get_one::<String>("process-label").cloned(),
-        apparmor: args.get_one::<String>("apparmor").cloned(),
-        no_new_privileges: args.get_flag("no-new-privs"),
+        label: args.text("process-label").map(str::to_owned),
+        apparmor: args.text("apparmor").map(str::to_owned),
+        no_new_privileges: args.flag("no-new-privs"),
         capabilities: many("cap"),
     })
 }
 
-fn request(args: &ArgMatches, container: &Container, state: &State, spec: &Spec) -> Result<Request> {
+fn request(args: &Values, container: &Container, state: &State, spec: &Spec) -> Result<Request> {
     let [pid_file, console_socket, pidfd_socket] = socket_paths(args)?;
-    let detach = args.get_flag("detach");
+    let detach = args.flag("detach");
     Ok(Request {
         id: container.id.clone(),
         pid: state.pid,
@@ -129,8 +129,8 @@ fn has_other_users(state: &State) -> Result<bool> {
 
 /// Where the program is born: where the container's process is now, or where `--cgroup` says, which must be below the
 /// container's own cgroup.
-fn cgroup(args: &ArgMatches, place: Option<(&Mount, &CgroupPath)>, state: &State) -> Result<Option<String>> {
-    let mut asked = args.get_many::<String>("cgroup").into_iter().flatten().map(|text| exec::cgroup(text));
+fn cgroup(args: &Values, place: Option<(&Mount, &CgroupPath)>, state: &State) -> Result<Option<String>> {
+    let mut asked = args.texts("cgroup").map(|text| exec::cgroup(text));
     let first = asked.next();
     if asked.any(|other| Some(other) != first) {
         bail!("--cgroup: cgroup v2 has one tree for all controllers, so there is one path only");

@@ -1,20 +1,20 @@
 //! `kill`: sends a signal to a container's process, or to all of them (runtime.md#kill).
 
 use super::{Globals, for_each, ids};
+use crate::cli::Values;
 use crate::error::At;
 use crate::process::end;
 use crate::state::{Dir, Status};
 use crate::sys::{Errno, process};
 use anyhow::{Result, bail};
-use clap::ArgMatches;
 use nix::sys::signal::Signal;
 use std::str::FromStr;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    let name = args.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
+    let name = args.text("SIGNAL").unwrap_or("TERM");
     let signal = signal(name)?;
-    for_each(&ids(globals, args)?, |id| kill(globals, id, signal, args.get_flag("all")))
+    for_each(&ids(globals, args)?, |id| kill(globals, id, signal, args.flag("all")))
 }
 
 fn kill(globals: &Globals, id: &str, signal: i32, everyone: bool) -> Result<()> {

@@ -2,21 +2,21 @@
 
 use super::state::Output;
 use super::{Globals, print, table};
+use crate::cli::Values;
 use crate::error::{At, errno};
 use crate::state::{check_id, check_root};
 use crate::sys::Errno;
 use anyhow::Result;
-use clap::ArgMatches;
 use nix::unistd::{Uid, User};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let containers = containers(globals)?;
-    let text = if args.get_flag("quiet") {
+    let text = if args.flag("quiet") {
         containers.iter().map(|container| format!("{}\n", container.id)).collect()
-    } else if args.get_one::<String>("format").is_some_and(|format| format == "json") {
+    } else if args.text("format") == Some("json") {
         serde_json::to_string(&containers)? + "\n"
     } else {
         let head = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);

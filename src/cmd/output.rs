@@ -1,6 +1,6 @@
 //! What commands print: their output on stdout, tables, the version, and what is wrong with a command line.
 
-use super::{SPEC_VERSION, log};
+use super::{SPEC_VERSION, lenient_log};
 use crate::error::At;
 use crate::sys::{fs, process};
 use anyhow::Result;
@@ -36,7 +36,7 @@ pub fn table<const N: usize>(head: [String; N], rows: impl Iterator<Item = [Stri
 
 /// Help goes to stdout, a mistake to stderr with exit status 2; also to the log, where engines look for it.
 pub fn usage(words: Vec<OsString>, error: &clap::Error) -> u8 {
-    let log = crate::cli::parse_leniently(words).map(|matches| log(&matches)).unwrap_or_default();
+    let log = lenient_log(words);
     if let (ErrorKind::InvalidSubcommand, Some(name)) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
         && let name @ ("checkpoint" | "restore") = &*name.to_string()

@@ -1,14 +1,14 @@
 //! `pause` and `resume`: freeze all processes of a container, and let them go on (cgroup-v2.rst, "cgroup.freeze").
 
 use super::{Globals, id, own_cgroup};
+use crate::cli::Values;
 use crate::error::At;
 use crate::process::end::status;
 use crate::state::{Dir, Status};
 use anyhow::{Result, bail};
-use clap::ArgMatches;
 
 /// `pause`: comes back when all processes stand still.
-pub fn pause(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn pause(globals: &Globals, args: &Values) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     let container = dir.container()?;
     match status(&dir, container.as_ref(), dir.state()?.as_ref()) {
@@ -23,7 +23,7 @@ pub fn pause(globals: &Globals, args: &ArgMatches) -> Result<u8> {
 }
 
 /// `resume`
-pub fn resume(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn resume(globals: &Globals, args: &Values) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     let container = dir.container()?;
     if status(&dir, container.as_ref(), dir.state()?.as_ref()) != Status::Paused {

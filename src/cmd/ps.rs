@@ -1,21 +1,21 @@
 //! `ps`: the processes of a container, by their ids on the host.
 
 use super::{Globals, id, own_cgroup, print, table};
+use crate::cli::Values;
 use crate::error::At;
 use crate::process::end::status;
 use crate::state::{Dir, Status};
 use crate::sys::Errno;
 use anyhow::{Context, Result, bail};
-use clap::ArgMatches;
 use nix::unistd::{Uid, User};
 use procfs::process::Process;
 use std::process::{Command, Stdio};
 
 /// Runs the command. The processes are those of the container's cgroup, so those of `exec` are among them.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let pids = pids(globals, id(args))?;
-    let options: Vec<&String> = args.get_many("OPTION").into_iter().flatten().collect();
-    let text = if args.get_one::<String>("format").is_some_and(|format| format == "json") {
+    let options: Vec<&str> = args.texts("OPTION").collect();
+    let text = if args.text("format") == Some("json") {
         serde_json::to_string(&pids)? + "\n"
     } else if options.is_empty() {
         let head = ["UID", "PID", "PPID", "ELAPSED", "TIME", "CMD"].map(str::to_owned);
@@ -80,7 +80,7 @@ fn clock(seconds: u64) -> String {
 }
 
 /// What ps(1) prints with these options: its first line, and those of the container's processes.
-fn lines_of_ps(options: &[&String], pids: &[i32]) -> Result<String> {
+fn lines_of_ps(options: &[&str], pids: &[i32]) -> Result<String> {
     let output = Command::new("ps").args(options).stdin(Stdio::null()).output().at("ps", "run ps")?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {

@@ -1,17 +1,17 @@
 //! `run`: create, start, wait, delete; the exit status is the program's, 128 + n after signal n.
 
 use super::{Globals, make};
+use crate::cli::Values;
 use crate::process::parent::{Created, Job, await_exec};
 use crate::process::start::poststart;
 use crate::process::{end, wait};
 use crate::spec::Spec;
 use crate::state::Dir;
 use anyhow::{Result, bail};
-use clap::ArgMatches;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
-    let keep = args.get_flag("keep");
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
+    let keep = args.flag("keep");
     make(globals, args, true, |job, created, spec, signals| {
         // From here on there is a container, which goes again if it cannot be started.
         let started = await_exec(job, &created)

@@ -1,14 +1,14 @@
 //! `--regex`: one command for several containers.
 
 use super::{Globals, id, list};
+use crate::cli::Values;
 use crate::sys::regex::Regex;
 use anyhow::{Result, anyhow};
-use clap::ArgMatches;
 use std::ffi::CString;
 
 /// The ID of the command line, or all that match it where it is an expression (`--regex`), by name.
-pub fn ids(globals: &Globals, args: &ArgMatches) -> Result<Vec<String>> {
-    if !args.get_flag("regex") {
+pub fn ids(globals: &Globals, args: &Values) -> Result<Vec<String>> {
+    if !args.flag("regex") {
         return Ok(vec![id(args).to_owned()]);
     }
     let pattern = Regex::new(&CString::new(id(args))?);

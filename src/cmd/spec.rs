@@ -1,11 +1,11 @@
 //! `spec`: writes a config.json to start from.
 
+use crate::cli::Values;
 use crate::error::At;
 use crate::sys::cred;
 use anyhow::Result;
-use clap::ArgMatches;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The configuration of a container that runs `sh` on a terminal, with what engines give by default.
 const DEFAULT: &str = include_str!("spec/config.json");
@@ -15,16 +15,16 @@ const DEFAULT: &str = include_str!("spec/config.json");
 const ROOTLESS: &str = include_str!("spec/rootless.json.in");
 
 /// Runs the command; a file that is there stays.
-pub fn main(args: &ArgMatches) -> Result<u8> {
-    let text = if args.get_flag("rootless") {
+pub fn main(args: &Values) -> Result<u8> {
+    let text = if args.flag("rootless") {
         rootless(cred::euid(), nix::unistd::getegid().as_raw())
     } else {
         DEFAULT.to_owned()
     };
-    let (option, path) = match args.get_one::<PathBuf>("config") {
-        Some(path) => ("--config", path.clone()),
+    let (option, path) = match args.path("config") {
+        Some(path) => ("--config", path.to_path_buf()),
         None => {
-            let dir = args.get_one::<PathBuf>("bundle").cloned().unwrap_or_else(|| PathBuf::from("."));
+            let dir = args.path("bundle").unwrap_or(Path::new("."));
             ("--bundle", dir.join("config.json"))
         }
     };

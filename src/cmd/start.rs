@@ -1,15 +1,15 @@
 //! `start`: lets a created container's process go on to its program (runtime.md#start).
 
 use super::{Globals, id};
+use crate::cli::Values;
 use crate::process::end::{self, is_frozen};
 use crate::process::notify::Relay;
 use crate::process::start::{poststart, saved_spec, start};
 use crate::state::Dir;
 use anyhow::{Context, Result, bail};
-use clap::ArgMatches;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     dir.lock()?;
     let Some(state) = dir.state()? else { bail!("cannot start a container that is still being created") };

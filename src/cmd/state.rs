@@ -1,10 +1,10 @@
 //! `state`: a container's state as JSON (runtime.md#query-state, with runc's `rootfs`, `created` and `owner`).
 
 use super::{Globals, id, print};
+use crate::cli::Values;
 use crate::process::end::status;
 use crate::state::{Dir, Status};
 use anyhow::Result;
-use clap::ArgMatches;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ impl Output {
 }
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let mut text = serde_json::to_vec_pretty(&Output::read(globals, id(args))?)?;
     text.push(b'\n');
     print(&text)?;

@@ -9,6 +9,7 @@ mod unit;
 use super::{Globals, id, own_cgroup, read_file, refuse};
 use crate::cgroupv2::resources::{Present, lower};
 use crate::cgroupv2::{Cgroup, devices};
+use crate::cli::Values;
 use crate::error::{At, Fault};
 use crate::plan::{Draft, Op, Step};
 use crate::process::end::status;
@@ -19,7 +20,6 @@ use crate::spec::resources::{BlockIo, Cpu, Memory, Pids, Resources};
 use crate::state::{Dir, Status};
 use crate::sys::{fs, process};
 use anyhow::{Context, Result, anyhow, bail};
-use clap::ArgMatches;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -27,7 +27,7 @@ use std::str::FromStr;
 use unit::Change;
 
 /// Runs the command.
-pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
+pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     let container = dir.container()?;
     if let Status::Creating | Status::Stopped = status(&dir, container.as_ref(), dir.state()?.as_ref()) {
@@ -63,15 +63,15 @@ pub fn main(globals: &Globals, args: &ArgMatches) -> Result<u8> {
 }
 
 /// `--l3-cache-schema` and `--mem-bw-schema`, as `intelRdt` of config.json; what there was before is returned.
-fn update_schemata(args: &ArgMatches, dir: &Dir, id: &str) -> Result<Option<(OwnedFd, String)>> {
-    let text = |name| args.get_one::<String>(name).map(|text| text.as_str().into()).unwrap_or_default();
+fn update_schemata(args: &Values, dir: &Dir, id: &str) -> Result<Option<(OwnedFd, String)>> {
+    let text = |name| args.text(name).map(Into::into).unwrap_or_default();
     let wanted = IntelRdt {
         l3_cache_schema: text("l3-cache-schema"),
         mem_bw_schema: text("mem-bw-schema"),
         ..IntelRdt::default()
     };
     let none = wanted.l3_cache_schema.is_empty() && wanted.mem_bw_schema.is_empty();
-    if none || args.get_one::<String>("resources").is_some() {
+    if none || args.text("resources").is_some() {
         return Ok(None);
     }
     let config = dir.config()?;
@@ -81,15 +81,15 @@ fn update_schemata(args: &ArgMatches, dir: &Dir, id: &str) -> Result<Option<(Own
 }
 
 /// `--resources`
-fn read(args: &ArgMatches) -> Result<Option<Vec<u8>>> {
-    let Some(file) = args.get_one::<String>("resources") else { return Ok(None) };
+fn read(args: &Values) -> Result<Option<Vec<u8>>> {
+    let Some(file) = args.text("resources") else { return Ok(None) };
     let json = if file == "-" { fs::read_to_end(process::standard(0)) } else { read_file(Path::new(file)) };
     Ok(Some(json.at("--resources", format!("read {file}"))?))
 }
 
 /// The options, as the part of config.json that they stand for.
-fn from_options(args: &ArgMatches) -> Result<Resources<'_>> {
-    let text = |name| args.get_one::<String>(name).map(|text| text.as_str().into()).unwrap_or_default();
+fn from_options(args: &Values) -> Result<Resources<'_>> {
+    let text = |name| args.text(name).map(Into::into).unwrap_or_default();
     Ok(Resources {
         block_io: Some(BlockIo { weight: number(args, "blkio-weight")?, ..BlockIo::default() }),
         cpu: Some(Cpu {
@@ -115,13 +115,13 @@ fn from_options(args: &ArgMatches) -> Result<Resources<'_>> {
     })
 }
 
-fn number<T: FromStr>(args: &ArgMatches, name: &str) -> Result<Option<T>> {
-    let Some(text) = args.get_one::<String>(name) else { return Ok(None) };
+fn number<T: FromStr>(args: &Values, name: &str) -> Result<Option<T>> {
+    let Some(text) = args.text(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| anyhow!("--{name}: {text:?} is no number that fits"))
 }
 
-fn bytes(args: &ArgMatches, name: &str) -> Result<Option<i64>> {
-    let Some(text) = args.get_one::<String>(name) else { return Ok(None) };
+fn bytes(args: &Values, name: &str) -> Result<Option<i64>> {
+    let Some(text) = args.text(name) else { return Ok(None) };
     size(text).map(Some).with_context(|| format!("--{name}: {text:?} is no number of bytes such as 512m"))
 }
 

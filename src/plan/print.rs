@@ -197,8 +197,8 @@ fn clone(f: &mut Formatter<'_>, clone: &Clone) -> fmt::Result {
     if let Some(slot) = clone.user {
         write!(f, ", owned by the user namespace of {slot}")?;
     }
-    if clone.relay {
-        write!(f, ", through a relay")?;
+    if clone.shares_memory {
+        f.write_str(", without a copy of the memory")?;
     }
     Ok(())
 }
@@ -591,6 +591,28 @@ impl Serialize for Line<'_> {
 
 struct Lines<'a>(&'a Plan, &'a [Step]);
 
+/// What the child does after its last word to the command: `{"first":62,"child":[...]}`.
+pub struct Rest<'a>(&'a Plan);
+
+impl Plan {
+    /// For the errors of these steps, which another command will have to tell.
+    #[must_use]
+    pub fn rest(&self) -> Rest<'_> {
+        Rest(self)
+    }
+}
+
+impl Serialize for Rest<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let go = self.0.child.iter().rposition(|step| matches!(step.op, Op::Meet(_)));
+        let first = go.map_or(0, |go| go + 1);
+        let mut record = serializer.serialize_struct("Rest", 2)?;
+        record.serialize_field("first", &first)?;
+        record.serialize_field("child", &Lines(self.0, self.0.child.get(first..).unwrap_or_default()))?;
+        record.end()
+    }
+}
+
 impl Serialize for Lines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.1.len()))?;
@@ -601,7 +623,7 @@ impl Serialize for Lines<'_> {
     }
 }
 
-/// The form that programs read, and that the state directory keeps: `{"parent":[...],"child":[...]}`.
+/// The form that programs read: `{"parent":[...],"child":[...]}`.
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut record = serializer.serialize_struct("Plan", 2)?;

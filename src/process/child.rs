@@ -209,7 +209,7 @@ impl<'a> Child<'a> {
 
     fn hook(&self, number: usize, hook: &crate::plan::Hook) -> core::result::Result<(), Failure> {
         let (args, env) = self.ready.vectors.of(number)?;
-        hooks::run(hook, args, env, hook_files(self.ready.plan, self.ready.slots)?)
+        hooks::run(hook, args, env, hook_files(self.ready.plan, &self.ready.slots)?)
     }
 
     fn bind_root(&mut self, tree: Option<Slot>, path: Option<&CStr>) -> Result<()> {

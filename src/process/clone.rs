@@ -1,12 +1,29 @@
 //! From one process to two: clone3 with everything that must be right at the child's first instruction.
+//!
+//! A thread of the command makes the clone. While the command makes the state directory and the cgroup, it makes the network
+//! namespace, which takes the kernel as long as all the rest of a container. And it can sleep until the child has executed
+//! its program, so that the child need not have a copy of the command's memory ([`plan::Clone::shares_memory`]).
+//!
+//! ```text
+//!   command                      spawner                  child
+//!     | Spawner::start ------------> |
+//!     | state, cgroup                | network namespace
+//!     | Spawner::spawn ------------> |
+//!     |                              | clone3 ------------> |
+//!     | <---------------------------------------- a word: it is born
+//! ```
 
+use super::child;
+use super::link::{self, Word};
 use super::ready::Ready;
-use super::{child, link};
+use crate::cgroupv2::Cgroup;
 use crate::plan::{self, Namespace, Slot};
-use crate::sys::fs;
-use crate::sys::process::{self, Side, clone};
-use crate::sys::{Errno, Result};
+use crate::sys::process::{self, Born, Copied, Side, clone};
+use crate::sys::{Errno, Result, alloc, start};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Builder, Scope};
 
 /// The container's first process, as the command sees it.
 #[derive(Debug)]
@@ -17,43 +34,116 @@ pub struct Child {
     pub pidfd: OwnedFd,
 }
 
-/// Makes the child, which performs its list at once. `link` is the command's end.
-pub fn spawn(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>, link: &OwnedFd) -> Result<Child> {
-    match how.pid {
-        _ if how.relay => Relay::make(ready, how, cgroup)?.spawn(link),
-        Some(pid) => {
-            // pid_namespaces(7): setns changes where later children are born, not the caller's own namespace.
-            let own = fs::open_at(fs::cwd(), c"/proc/self/ns/pid", fs::O_RDONLY, 0)?;
-            process::setns(slot(ready, pid)?, Namespace::Pid.flag())?;
-            let child = clone_child(ready, how, cgroup);
-            process::setns(&own, Namespace::Pid.flag())?;
-            child
+/// What the spawner needs beside the plan.
+struct Order<'a> {
+    ready: Ready<'a>,
+    cgroup: Option<Arc<Cgroup>>,
+    born: Arc<Born>,
+}
+
+/// The thread that makes the child.
+pub struct Spawner<'a>(SyncSender<Order<'a>>);
+
+impl<'a> Spawner<'a> {
+    /// Starts the thread, which ends with the clone, or when this is dropped. The child inherits what the calling thread has
+    /// now: the processors that it may run on, the signals that it blocks.
+    pub fn start<'scope>(scope: &'scope Scope<'scope, '_>, how: &'a plan::Clone) -> Result<Spawner<'a>>
+    where
+        'a: 'scope,
+    {
+        let (orders, order) = sync_channel(1);
+        let thread = Builder::new().stack_size(STACK);
+        let started = thread.spawn_scoped(scope, move || spawner(how, &order));
+        started.map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
+        Ok(Spawner(orders))
+    }
+
+    /// Has the child made, which performs its list at once. `link` is the command's end.
+    pub fn spawn(self, ready: Ready<'a>, cgroup: Option<Arc<Cgroup>>, link: &OwnedFd) -> Result<Child> {
+        let born = Arc::new(Born::default());
+        let order = Order { ready, cgroup, born: Arc::clone(&born) };
+        self.0.send(order).map_err(|_| Errno::ECHILD)?;
+        match link::receive(link)?.ok_or(Errno::ECHILD)?.errno {
+            0 => {
+                let (pid, pidfd) = born.take().ok_or(Errno::ECHILD)?;
+                Ok(Child { pid, pidfd })
+            }
+            errno => Err(Errno::from_raw(errno)),
         }
-        None => clone_child(ready, how, cgroup),
     }
 }
 
-fn slot<'a>(ready: &Ready<'a>, slot: Slot) -> Result<&'a OwnedFd> {
-    ready.slots.get(slot.0).and_then(Option::as_ref).ok_or(Errno::EBADF)
+/// What a process mostly has: the child goes on with it, and `tmpcopyup` descends into directories.
+const STACK: usize = 8 << 20;
+
+/// What the child mostly touches of it.
+const TOUCHED: usize = 28 << 10;
+
+fn spawner<'a>(how: &'a plan::Clone, order: &Receiver<Order<'a>>) {
+    let prepared = prepare(how);
+    let Ok(order) = order.recv() else { return };
+    let made = prepared.and_then(|flags| make(&order, how, flags));
+    if let Err(errno) = made {
+        // If nobody is there to be told, the command is gone.
+        let _ = link::send(&order.ready.link, Word { step: 0, errno: errno as i32, value: 0 });
+    }
+}
+
+/// Makes what needs no cgroup. Gives back the namespaces that are the clone's to make. A network namespace belongs to the
+/// user namespace of its maker, so it waits if there is to be another one.
+fn prepare(how: &plan::Clone) -> Result<u64> {
+    let network = u64::from(Namespace::Network.flag().unsigned_abs());
+    let flags = flags(how);
+    if flags & network == 0 || how.namespaces.contains(&Namespace::User) {
+        return Ok(flags);
+    }
+    process::unshare(Namespace::Network.flag())?;
+    Ok(flags & !network)
+}
+
+fn make(order: &Order, how: &plan::Clone, flags: u64) -> Result<()> {
+    if let Some(pid) = how.pid {
+        // pid_namespaces(7): setns changes where the children of this thread are born, not its own namespace.
+        process::setns(slot(&order.ready, pid)?, Namespace::Pid.flag())?;
+    }
+    clone_child(order, flags, how.shares_memory)
 }
 
 fn flags(how: &plan::Clone) -> u64 {
     how.namespaces.iter().fold(0, |flags, kind| flags | u64::from(kind.flag().unsigned_abs()))
 }
 
-fn clone_child(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> Result<Child> {
+fn slot<'r>(ready: &'r Ready, slot: Slot) -> Result<&'r OwnedFd> {
+    ready.slots.get(slot.0).and_then(Option::as_ref).ok_or(Errno::EBADF)
+}
+
+fn clone_child(order: &Order, flags: u64, shares_memory: bool) -> Result<()> {
+    let cgroup = order.cgroup.as_ref().map(|cgroup| cgroup.as_fd());
     let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
-    match process::clone3(flags(how) | into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
-        Side::Parent(pid, pidfd) => Ok(Child { pid, pidfd: pidfd.ok_or(Errno::ECHILD)? }),
-        Side::Child => {
-            process::close(ready.far_end);
-            child::run(ready)
-        }
+    if shares_memory {
+        start::populate_stack(TOUCHED);
+        let made = process::clone_sharing(flags | into, cgroup, &order.born, STACK / 2, begin, &order.ready);
+        // The child has used this thread's storage.
+        alloc::permit();
+        return made;
+    }
+    match process::clone_copying(flags | into, cgroup, &order.born)? {
+        Copied::Original => Ok(()),
+        Copied::Child => begin(&order.ready),
+    }
+}
+
+/// The child's first word says that it is born, for the command waits for its pid. Then its list.
+fn begin(ready: &Ready) -> ! {
+    process::close(ready.far_end);
+    match link::send(ready.link.as_fd(), Word::default()) {
+        Ok(()) => child::run(ready),
+        Err(_) => process::exit_now(1),
     }
 }
 
 /// A process that clones the child as its own sibling. It has joined what the child is to be born in; if that is a user
-/// namespace, as its root. The child is in the relay's cgroup from the start.
+/// namespace, as its root, for what the clone makes must belong to that. The child is in the relay's cgroup from the start.
 pub struct Relay {
     /// Its id in the command's pid namespace.
     pub pid: i32,
@@ -72,11 +162,11 @@ impl Relay {
 
     /// Has it clone the child, and end.
     pub fn spawn(self, link: &OwnedFd) -> Result<Child> {
-        link::send(link, link::Word::default())?;
-        let status = process::wait(&self.pidfd)?;
-        if status != 0 {
+        link::send(link, Word::default())?;
+        match process::wait(&self.pidfd)? {
+            0 => {}
             // The relay's exit status is the error number: it has no list whose step it could name.
-            return Err(Errno::from_raw(status));
+            status => return Err(Errno::from_raw(status)),
         }
         let word = link::receive(link)?.ok_or(Errno::ECHILD)?;
         Ok(Child { pid: word.value, pidfd: process::pidfd_open(word.value)? })
@@ -92,7 +182,7 @@ fn relay(ready: &Ready, how: &plan::Clone) -> ! {
     match made {
         Ok(Side::Child) => child::run(ready),
         Ok(Side::Parent(pid, _)) => {
-            let word = link::Word { value: pid, ..link::Word::default() };
+            let word = Word { value: pid, ..Word::default() };
             process::exit_now(link::send(ready.link.as_fd(), word).err().map_or(0, |errno| errno as i32))
         }
         Err(errno) => process::exit_now(errno as i32),

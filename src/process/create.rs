@@ -65,7 +65,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
 
     let wanted = Wanted::read(spec, &mut draft);
     let own_mounts = !wanted.is_shared(Namespace::Mount);
-    draft.clone = wanted.by_clone(host);
+    draft.clone = wanted.by_clone(request.start);
     rdt::plan(&request.id, spec, host, &mut draft);
     plan_hook_state(spec, &mut draft);
     if request.start && !request.terminal.detach {

@@ -3,7 +3,7 @@
 //! The process is born in the container's cgroup and pid namespace and joins the other namespaces by itself, through the
 //! pidfd of the container's first process. What the host must allow (limits, the score for lack of memory) comes before that.
 
-use super::{console, create, identity, labels, listener, namespaces, settings};
+use super::{console, create, identity, labels, listener, settings};
 use crate::host::Host;
 use crate::plan::{Clone, Draft, Meet, Namespace, Op, Opening, Slot};
 use crate::seccomp;
@@ -109,9 +109,12 @@ impl Namespaces {
         }
         // It must never be seen by the container's processes in another state, not even at birth (CVE-2016-9962).
         draft.prepare("runtime", Op::Undumpable);
-        let pid = self.has(Namespace::Pid).then_some(init);
-        let user = (self.has(Namespace::User) && host.euid != 0).then_some(init);
-        Clone { namespaces: Vec::new(), pid, user, relay: namespaces::takes_relay(pid, user, host) }
+        Clone {
+            namespaces: Vec::new(),
+            pid: self.has(Namespace::Pid).then_some(init),
+            user: (self.has(Namespace::User) && host.euid != 0).then_some(init),
+            shares_memory: !self.has(Namespace::User) && !self.has(Namespace::Time),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sys::process::{self, Side, clone};
 use crate::sys::{Errno, Result, mount, socket};
 use std::ffi::{CStr, CString};
 use std::fmt::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// A user namespace with these maps: made by a process that lives no longer than it takes to open it, for a namespace
 /// is there as long as somebody holds it. `proc` is the host's verified procfs.
@@ -17,7 +17,7 @@ pub fn user_namespace(proc: BorrowedFd, uid_map: &[u8], gid_map: &[u8]) -> Resul
     let (pid, pidfd) = match process::clone3(new_user | clone::PIDFD, libc::SIGCHLD, None)? {
         Side::Child => {
             // Until the parent closes its end, by will or by death.
-            process::close(ours.as_fd());
+            process::close(ours.as_raw_fd());
             let _ = fs::read(&theirs, &mut [0]);
             process::exit_now(0)
         }

@@ -98,23 +98,21 @@ impl Wanted {
         self.joined.iter().find(|(k, ..)| *k == kind).map(|(_, slot, _)| *slot)
     }
 
-    /// What the clone itself makes.
+    /// What the clone itself makes. `start`: the program is executed at once.
     #[must_use]
-    pub fn by_clone(&self, host: &Host) -> Clone {
+    pub fn by_clone(&self, start: bool) -> Clone {
         let in_clone = |kind: &Namespace| match kind {
             Namespace::Time => false,
             Namespace::User | Namespace::Pid => true,
             _ => !self.is_new(Namespace::User),
         };
-        let (pid, user) = (self.slot(Namespace::Pid), self.slot(Namespace::User));
-        let namespaces = self.new.iter().copied().filter(in_clone).collect();
-        Clone { namespaces, pid, user, relay: takes_relay(pid, user, host) }
+        Clone {
+            namespaces: self.new.iter().copied().filter(in_clone).collect(),
+            pid: self.slot(Namespace::Pid),
+            user: self.slot(Namespace::User),
+            shares_memory: start && self.is_shared(Namespace::User) && self.is_shared(Namespace::Time),
+        }
     }
-}
-
-/// Whether joining these before the clone cannot be undone by the one who does it.
-pub fn takes_relay(pid: Option<Slot>, user: Option<Slot>, host: &Host) -> bool {
-    user.is_some() || pid.is_some() && host.unprivileged
 }
 
 /// The steps that bring the child into its namespaces, before anything else it does.
@@ -130,7 +128,7 @@ pub fn plan(spec: &Spec, host: &Host, wanted: &Wanted, proc: Slot, draft: &mut D
             draft.child(origin.clone(), Op::Setns(*slot, *kind));
         }
     }
-    let in_clone = wanted.by_clone(host).namespaces;
+    let in_clone = wanted.by_clone(false).namespaces;
     let later: Vec<Namespace> = wanted.new.iter().copied().filter(|kind| !in_clone.contains(kind)).collect();
     if !later.is_empty() {
         draft.child("linux.namespaces", Op::Unshare(later));

@@ -1,14 +1,14 @@
 //! The command's side: performs the parent's list, and undoes everything that it has made if a step fails on either
 //! side. The sentence of an error is written here, for both.
 
-use super::clone::{self, Child};
+use super::clone::{Child, Relay, Spawner};
 use super::holder::Holder;
 use super::hooks::{self, Failure};
 use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
 use super::listener;
 use super::netdev;
-use super::notify::Relay;
+use super::notify;
 use super::rdt::Groups;
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
@@ -24,8 +24,10 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread::Scope;
 
 /// What a plan needs to be performed.
 pub struct Job<'a> {
@@ -66,7 +68,7 @@ pub struct Created {
     /// Where the command gets the terminal from that it is to copy.
     pub terminal: Option<OwnedFd>,
     /// What the program says of itself, of a container that is started at once.
-    pub relay: Option<Relay>,
+    pub relay: Option<notify::Relay>,
 }
 
 /// A program that runs in a container beside the first process.
@@ -81,7 +83,9 @@ pub struct Entered {
 struct Parent<'a> {
     job: &'a Job<'a>,
     vectors: Vectors<'a>,
-    slots: Vec<Option<OwnedFd>>,
+    /// Shared with the child from the clone on.
+    slots: Arc<Vec<Option<OwnedFd>>>,
+    spawner: Option<Spawner<'a>>,
     /// User namespaces that were made for id-mapped mounts.
     mappings: Vec<(&'a UserNamespace, OwnedFd)>,
     /// Those of resctrl.
@@ -89,7 +93,8 @@ struct Parent<'a> {
     /// The number of the child's descriptor that is its filter's listener.
     listener: i32,
     dir: Option<Dir>,
-    cgroup: Option<Cgroup>,
+    /// Shared with the thread that makes the child.
+    cgroup: Option<Arc<Cgroup>>,
     /// The unit that systemd has made.
     unit: Option<&'a Unit>,
     /// The process in the unit's cgroup until the child is there.
@@ -102,7 +107,7 @@ struct Parent<'a> {
     pid_file: Option<CString>,
     /// The command's end of [`Opening::Terminal`].
     terminal: Option<OwnedFd>,
-    relay: Option<Relay>,
+    relay: Option<notify::Relay>,
 }
 
 /// Performs the parent's list of a container that is to be made. After an error nothing of it is left.
@@ -130,12 +135,16 @@ pub fn enter(job: &Job) -> Result<Entered> {
 }
 
 fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
+    std::thread::scope(|scope| perform_in(scope, job))
+}
+
+fn perform_in<'scope, 'a: 'scope>(scope: &'scope Scope<'scope, 'a>, job: &'a Job<'a>) -> Result<Parent<'a>> {
     let mut slots = Vec::new();
     slots.resize_with(job.plan.slots.len(), || None);
     let mut parent = Parent {
         job,
         vectors: Vectors::new(&job.plan.parent),
-        slots,
+        slots: Arc::new(slots),
         mappings: Vec::new(),
         groups: None,
         listener: 0,
@@ -143,6 +152,7 @@ fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
         cgroup: None,
         unit: None,
         holder: None,
+        spawner: None,
         child: None,
         link: None,
         process: None,
@@ -152,7 +162,15 @@ fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
         relay: None,
     };
     for (number, step) in job.plan.parent.iter().enumerate() {
-        if let Err(error) = parent.perform(number, step) {
+        // A new container's begins with its network namespace; another's is to have what this thread has been given by then.
+        let begins = match step.op {
+            Op::StateDir => true,
+            Op::Clone(_) => job.new.is_none(),
+            _ => false,
+        };
+        let spawner = if begins { parent.start_spawner(scope) } else { Ok(()) };
+        let performed = spawner.and_then(|()| parent.perform(number, step));
+        if let Err(error) = performed {
             return Err(parent.undo(error));
         }
     }
@@ -187,14 +205,16 @@ impl<'a> Parent<'a> {
             Op::Unit(unit) => self.start_unit(step, unit)?,
             Op::EnterCgroup(path) => {
                 let mount = self.job.cgroups.context("cgroup: the container has none of its own")?;
-                self.cgroup = Some(Cgroup::open(mount, path).at(step.origin.to_string(), "")?);
+                self.cgroup = Some(Arc::new(Cgroup::open(mount, path).at(step.origin.to_string(), "")?));
             }
             Op::DeviceProgram(program) => self.attach_devices(step, program)?,
             Op::Delegate(uid) => self.delegate(step, *uid)?,
             Op::Open(slot) => {
                 let opening = self.job.plan.slots.get(slot.0).context("runtime: a slot that is not there")?;
                 let fd = self.open(step, opening)?;
-                if let Some(place) = self.slots.get_mut(slot.0) {
+                let slots =
+                    Arc::get_mut(&mut self.slots).context("runtime: a slot that is opened too late")?;
+                if let Some(place) = slots.get_mut(slot.0) {
                     *place = Some(fd);
                 }
             }
@@ -202,7 +222,7 @@ impl<'a> Parent<'a> {
                 process::prctl(libc::PR_SET_DUMPABLE, 0, 0).map_err(|errno| self.at(step, errno))?;
             }
             Op::Affinity(mask) => process::set_affinity(mask).map_err(|errno| self.at(step, errno))?,
-            Op::Clone(how) => self.clone(step, how)?,
+            Op::Clone(_) => self.clone(step)?,
             Op::AwaitExec => self.await_exec(step)?,
             Op::HookState { status, inside } => {
                 self.tell_hooks(status, *inside).map_err(|errno| self.at(step, errno))?;
@@ -235,8 +255,8 @@ impl<'a> Parent<'a> {
         let dir = self.dir.insert(Dir::make(new.root, &self.job.container.id)?);
         dir.add(c"container.json", &serde_json::to_vec(self.job.container)?)?;
         dir.add(c"config.json", new.config)?;
-        dir.add(c"plan.json", &serde_json::to_vec(self.job.plan)?)?;
         if new.waits {
+            dir.add(c"plan.json", &serde_json::to_vec(&self.job.plan.rest())?)?;
             dir.add_fifo()?;
         }
         Ok(())
@@ -246,7 +266,8 @@ impl<'a> Parent<'a> {
         let controllers = self.job.new.as_ref().and_then(|new| new.controllers);
         let both = self.job.cgroups.zip(controllers);
         let (mount, controllers) = both.context("linux.cgroupsPath: cgroup2 is not mounted")?;
-        self.cgroup = Some(Cgroup::make(mount, path, controllers).at(step.origin.to_string(), "")?);
+        let made = Cgroup::make(mount, path, controllers).at(step.origin.to_string(), "")?;
+        self.cgroup = Some(Arc::new(made));
         Ok(())
     }
 
@@ -270,10 +291,10 @@ impl<'a> Parent<'a> {
             // systemd has given it those that it knows, which are not hugetlb, rdma and misc.
             whole.equip(mount, controllers).at(origin.to_string(), "")?;
         }
-        self.cgroup = Some(match &unit.subgroup {
+        self.cgroup = Some(Arc::new(match &unit.subgroup {
             None => whole,
             Some(name) => whole.divide(name, pid).at(origin.to_string(), "")?,
-        });
+        }));
         Ok(())
     }
 
@@ -320,7 +341,7 @@ impl<'a> Parent<'a> {
         let tree = dir.make_notify_dir().and_then(|dir| mount::clone_tree(dir, c"", false));
         let tree = tree.map_err(|errno| self.at(step, errno))?;
         if self.job.new.as_ref().is_some_and(|new| !new.waits) {
-            self.relay = Relay::bind(dir)?;
+            self.relay = notify::Relay::bind(dir)?;
         }
         Ok(tree)
     }
@@ -347,33 +368,65 @@ impl<'a> Parent<'a> {
         }
     }
 
-    fn clone(&mut self, step: &Step, how: &crate::plan::Clone) -> Result<()> {
-        let (ours, theirs) = socket::pair().map_err(|errno| self.at(step, errno))?;
-        let vectors = Vectors::new(&self.job.plan.child);
-        let ready = Ready {
-            plan: self.job.plan,
-            slots: &self.slots,
-            link: theirs,
-            far_end: ours.as_fd(),
-            vectors,
-            fault: fault("child"),
+    fn how(&self) -> Result<&'a crate::plan::Clone> {
+        let how = self.job.plan.parent.iter().find_map(|step| match &step.op {
+            Op::Clone(how) => Some(how),
+            _ => None,
+        });
+        how.context("runtime: the plan makes no process")
+    }
+
+    /// A relay is made by the command itself.
+    fn start_spawner<'scope>(&mut self, scope: &'scope Scope<'scope, 'a>) -> Result<()>
+    where
+        'a: 'scope,
+    {
+        let how = self.how()?;
+        if how.user.is_none() {
+            self.spawner = Some(Spawner::start(scope, how).at("runtime", "start a thread")?);
+        }
+        Ok(())
+    }
+
+    fn clone(&mut self, step: &Step) -> Result<()> {
+        let cgroup = self.cgroup.clone();
+        let (ready, ours) = self.ready().map_err(|errno| self.at(step, errno))?;
+        let made = match self.spawner.take() {
+            Some(spawner) => spawner.spawn(ready, cgroup, &ours),
+            None => {
+                let cgroup = cgroup.as_ref().map(|cgroup| cgroup.as_fd());
+                Relay::make(&ready, self.how()?, cgroup).and_then(|relay| relay.spawn(&ours))
+            }
         };
-        let cgroup = self.cgroup.as_ref().map(Cgroup::as_fd);
-        let child = match clone::spawn(&ready, how, cgroup, &ours) {
+        let (child, link) = match made {
             // A birth there takes rights over the nearest cgroup that is above both, too (cgroups(7)), which users do not have
             // in a session. systemd may move processes, but only such that are there.
             Err(Errno::EACCES) if self.container_unit().is_some() => {
-                let relay = clone::Relay::make(&ready, how, None).map_err(|errno| self.at(step, errno))?;
+                let (ready, ours) = self.ready().map_err(|errno| self.at(step, errno))?;
+                let relay = Relay::make(&ready, self.how()?, None).map_err(|errno| self.at(step, errno))?;
                 self.move_into_unit(step, relay.pid)?;
-                relay.spawn(&ours)
+                (relay.spawn(&ours).map_err(|errno| self.at(step, errno))?, ours)
             }
-            other => other,
+            other => (other.map_err(|errno| self.at(step, errno))?, ours),
         };
-        let child = child.map_err(|errno| self.at(step, errno))?;
-        self.link = Some(ours);
+        self.link = Some(link);
         self.child = Some(child);
         self.holder = None;
         Ok(())
+    }
+
+    /// All that the child needs, and the command's end of its link.
+    fn ready(&self) -> crate::sys::Result<(Ready<'a>, OwnedFd)> {
+        let (ours, theirs) = socket::pair()?;
+        let ready = Ready {
+            plan: self.job.plan,
+            slots: Arc::clone(&self.slots),
+            link: theirs,
+            far_end: ours.as_raw_fd(),
+            vectors: Vectors::new(&self.job.plan.child),
+            fault: fault("child"),
+        };
+        Ok((ready, ours))
     }
 
     fn container_unit(&self) -> Option<&'a state::Unit> {
@@ -566,7 +619,7 @@ impl<'a> Parent<'a> {
             pid: child.pid,
             start: state::start_time(child.pid).with_context(|| format!("process {} is gone", child.pid))?,
             created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
-            cgroup_made: self.cgroup.as_ref().map_or(0, Cgroup::made),
+            cgroup_made: self.cgroup.as_ref().map_or(0, |cgroup| cgroup.made()),
         };
         dir.save(&state)?;
         self.state = Some(state);
@@ -619,7 +672,7 @@ impl<'a> Parent<'a> {
             let _ = process::pidfd_send_signal(&child.pidfd, libc::SIGKILL);
             let _ = process::wait(&child.pidfd);
         }
-        self.slots.clear();
+        self.slots = Arc::default();
         if let (Some(cgroup), Some(mount), Some(_)) = (self.cgroup.take(), self.job.cgroups, &self.job.new)
             && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), Some(cgroup.made()))
         {

@@ -6,7 +6,8 @@ use super::hooks::{Files, STREAMS};
 use crate::plan::{Op, Opening, Plan, Step};
 use crate::sys::process::Vector;
 use crate::sys::{Errno, Result};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 /// Argument and environment arrays of the steps that execute something, by the steps' numbers.
 pub struct Vectors<'a>(Vec<(usize, Vector<'a>, Vector<'a>)>);
@@ -35,11 +36,11 @@ pub struct Ready<'a> {
     /// The lists.
     pub plan: &'a Plan,
     /// The open descriptors, by slot.
-    pub slots: &'a [Option<OwnedFd>],
+    pub slots: Arc<Vec<Option<OwnedFd>>>,
     /// The child's end of the link.
     pub link: OwnedFd,
     /// The command's end, which each clone has a copy of and must close: else it would never see the command die.
-    pub far_end: BorrowedFd<'a>,
+    pub far_end: RawFd,
     /// Arrays for the child's steps.
     pub vectors: Vectors<'a>,
     /// The child's step that a test wants to fail; always `None` in a release build.

@@ -15,11 +15,11 @@ use std::os::unix::ffi::OsStringExt;
 /// Makes sure that this process runs from a read-only file. Returns when it does: at once where the host has mounted
 /// it so, after the second execution, or for a caller who may not copy mounts and so has no root to give away.
 pub fn seal(words: &[OsString]) -> Result<(), Fault> {
-    let exe = fs::open_at(fs::cwd(), c"/proc/self/exe", fs::O_PATH, 0).at("seal", "open /proc/self/exe")?;
-    if fs::is_read_only(&exe).at("seal", "look at the mount of /proc/self/exe")? {
+    let exe = c"/proc/self/exe";
+    if fs::is_read_only(exe).at("seal", "look at the mount of /proc/self/exe")? {
         return Ok(());
     }
-    let copy = match mount::clone_tree(&exe, c"", false) {
+    let copy = match mount::clone_tree(fs::cwd(), exe, false) {
         Err(Errno::EPERM) => return Ok(()),
         other => other.at("seal", "copy the mount of /proc/self/exe")?,
     };

@@ -65,6 +65,7 @@ fn await_exec(fifo: &OwnedFd, pidfd: &OwnedFd) -> Result<Option<link::Word>> {
 /// The steps as the state directory keeps them.
 #[derive(Deserialize)]
 struct Sentences {
+    first: usize,
     child: Vec<Sentence>,
 }
 
@@ -81,7 +82,7 @@ fn fault(dir: &Dir, word: link::Word) -> NotStarted {
     let plan = dir.read(c"plan.json").ok().flatten();
     let plan = plan.and_then(|bytes| serde_json::from_slice::<Sentences>(&bytes).ok());
     let number = usize::try_from(word.step).unwrap_or(usize::MAX);
-    let Some(step) = plan.as_ref().and_then(|plan| plan.child.get(number)) else {
+    let Some(step) = plan.as_ref().and_then(|plan| plan.child.get(number.checked_sub(plan.first)?)) else {
         return anyhow!("start: step {}: {}", word.step, Named(errno)).into();
     };
     let Sentence { origin, op, text } = step;

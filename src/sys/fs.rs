@@ -168,11 +168,11 @@ pub fn magic(fd: impl AsFd) -> Result<u64> {
     Ok(facts.f_type as u64)
 }
 
-/// Whether the mount under an open file is read-only (fstatvfs(3), `ST_RDONLY`).
-pub fn is_read_only(fd: impl AsFd) -> Result<bool> {
+/// Whether the mount that `path` leads to is read-only (statvfs(3)).
+pub fn is_read_only(path: &CStr) -> Result<bool> {
     let mut facts = MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: `facts` is writable memory of the right size.
-    check(unsafe { libc::fstatvfs(fd.as_fd().as_raw_fd(), facts.as_mut_ptr()) }.into())?;
+    // SAFETY: `path` ends with a NUL, and `facts` is writable memory of the right size.
+    check(unsafe { libc::statvfs(path.as_ptr(), facts.as_mut_ptr()) }.into())?;
     // SAFETY: the call filled the whole structure, for it succeeded.
     let facts = unsafe { facts.assume_init() };
     Ok(facts.f_flag & libc::ST_RDONLY != 0)
@@ -233,8 +233,8 @@ pub fn read_to_end(fd: impl AsFd) -> Result<Vec<u8>> {
             }
             n => length += n,
         }
-        if bytes.len() - length < 2048 {
-            bytes.resize(bytes.len() * 4, 0);
+        if bytes.len() == length {
+            bytes.resize(length * 4, 0);
         }
     }
 }

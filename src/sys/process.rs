@@ -6,8 +6,9 @@ use super::fs::own;
 use super::{Errno, Result, check};
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicI32, Ordering};
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// `CLONE_*` as clone3(2) takes them; the namespace flags are those of namespaces(7).
 pub mod clone {
@@ -34,7 +35,7 @@ pub enum Side {
 }
 
 /// Makes a process as fork(2) does, with `flags` of [`clone`] and namespaces (clone3(2)). `cgroup` is the
-/// directory for `INTO_CGROUP`. Memory is not shared: `VM` must not be among the flags ([`vfork_call`] is for that).
+/// directory for `INTO_CGROUP`. Memory is not shared: `VM` must not be among the flags ([`clone_sharing`] is for that).
 ///
 /// The calling process must have a single thread, for the child has only that one and no lock will be released.
 pub fn clone3(flags: u64, exit_signal: i32, cgroup: Option<BorrowedFd>) -> Result<Side> {
@@ -50,6 +51,128 @@ pub fn clone3(flags: u64, exit_signal: i32, cgroup: Option<BorrowedFd>) -> Resul
     match check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) })? {
         0 => Ok(Side::Child),
         pid => Ok(Side::Parent(pid as i32, (flags & clone::PIDFD != 0).then(|| own(pidfd.into())))),
+    }
+}
+
+/// What the kernel tells of a new process before that runs: its id and its pidfd.
+#[derive(Debug, Default)]
+pub struct Born {
+    pid: AtomicI32,
+    pidfd: AtomicI32,
+}
+
+impl Born {
+    /// Takes them; `None` if no process was made, or if they were taken.
+    pub fn take(&self) -> Option<(i32, OwnedFd)> {
+        let pid = self.pid.swap(0, Ordering::Relaxed);
+        let pidfd = self.pidfd.swap(-1, Ordering::Relaxed);
+        (pid > 0).then(|| (pid, own(pidfd.into())))
+    }
+
+    /// Arguments of clone3(2) that have the kernel write here.
+    fn arguments(&self, flags: u64, cgroup: Option<BorrowedFd>) -> libc::clone_args {
+        // SAFETY: clone_args is a plain kernel structure for which all zeroes is a valid value.
+        let mut args: libc::clone_args = unsafe { MaybeUninit::zeroed().assume_init() };
+        args.flags = flags | clone::PIDFD | libc::CLONE_PARENT_SETTID as u64;
+        args.exit_signal = libc::SIGCHLD as u64;
+        args.parent_tid = self.pid.as_ptr() as u64;
+        args.pidfd = self.pidfd.as_ptr() as u64;
+        args.cgroup = cgroup.map_or(0, |fd| fd.as_raw_fd() as u64);
+        args
+    }
+}
+
+/// Which of two equal processes the caller now is.
+pub enum Copied {
+    /// The one that called.
+    Original,
+    /// The new one.
+    Child,
+}
+
+/// As [`clone3`], for a caller that does not wait for the call to come back: `born` is filled before the child runs.
+pub fn clone_copying(flags: u64, cgroup: Option<BorrowedFd>, born: &Born) -> Result<Copied> {
+    let args = born.arguments(flags, cgroup);
+    // SAFETY: as in `clone3`; `born` lives over the call.
+    match check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) })? {
+        0 => Ok(Copied::Child),
+        _ => Ok(Copied::Original),
+    }
+}
+
+/// Makes a process that shares this one's memory and runs `run(with)`, while the calling thread sleeps until that has called
+/// execve or ended (clone3(2), `CLONE_VM` and `CLONE_VFORK`). Other threads go on. `born` is filled before the child runs.
+///
+/// The child uses the calling thread's stack below the frames that are there; `room` bytes of it must be free. `run` must not allocate, nor use what another thread has locked, nor change what others read: it has this thread's
+/// storage for thread-local values, and nobody who would undo what it does there.
+pub fn clone_sharing<T: Sync>(
+    flags: u64,
+    cgroup: Option<BorrowedFd>,
+    born: &Born,
+    room: usize,
+    run: fn(&T) -> !,
+    with: &T,
+) -> Result<()> {
+    struct Task<'a, T> {
+        run: fn(&T) -> !,
+        with: &'a T,
+    }
+    extern "C" fn enter<T>(task: *const Task<T>) -> ! {
+        // SAFETY: it is the one below, on the stack of the thread that sleeps meanwhile.
+        let task = unsafe { &*task };
+        (task.run)(task.with)
+    }
+    let task = Task { run, with };
+    // Behind this frame and the red zone below it; the ABI of both machines wants 16 bytes.
+    let end = ((&raw const task) as u64 - 1024) & !15;
+    let mut args = born.arguments(flags | clone::VM | clone::VFORK, cgroup);
+    args.stack_size = room as u64 & !15;
+    args.stack = end - args.stack_size;
+    let enter: extern "C" fn(*const Task<T>) -> ! = enter::<T>;
+    let result: i64;
+    // SAFETY: the child begins below the caller's frame, where nothing is while the caller sleeps, and never comes back from
+    // `enter`; the caller goes on behind the call, with its own frame and registers as they were.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 => result,
+            in("rdi") &raw const args,
+            in("rsi") size_of_val(&args),
+            in("r12") &raw const task,
+            in("r13") enter,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x0, x20",
+            "blr x21",
+            "brk 1",
+            "2:",
+            in("x8") libc::SYS_clone3,
+            inlateout("x0") &raw const args => result,
+            in("x1") size_of_val(&args),
+            in("x20") &raw const task,
+            in("x21") enter,
+        );
+    }
+    match i32::try_from(-result) {
+        Ok(errno) if errno > 0 => Err(Errno::from_raw(errno)),
+        _ => Ok(()),
     }
 }
 
@@ -115,6 +238,12 @@ pub struct Vector<'a> {
     pointers: Vec<*const c_char>,
     strings: core::marker::PhantomData<&'a [CString]>,
 }
+
+// SAFETY: the strings are borrowed for as long as this lives, and nothing is ever written through the pointers.
+unsafe impl Send for Vector<'_> {}
+
+// SAFETY: as above.
+unsafe impl Sync for Vector<'_> {}
 
 impl<'a> Vector<'a> {
     /// Points into the strings, which cannot change while this lives. Allocates: to be called before the clone.
@@ -209,10 +338,10 @@ pub fn cloexec_from(first: u32) -> Result<()> {
 
 /// Closes a descriptor that somebody else owns.
 ///
-/// Only in a fresh process whose copy of the owner will never be used or dropped.
-pub fn close(fd: BorrowedFd) {
-    // SAFETY: the owner is of the process that this one was cloned from, and forgotten here.
-    unsafe { libc::close(fd.as_raw_fd()) };
+/// Only in a fresh process: the number means another's descriptor there, which nobody here will use or drop.
+pub fn close(number: RawFd) {
+    // SAFETY: the owner is of the process that this one was cloned from, whose table of descriptors is another.
+    unsafe { libc::close(number) };
 }
 
 /// Gives the descriptors of `fds` the numbers from `first` on, close-on-exec, and closes all others behind them

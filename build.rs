@@ -1,0 +1,10 @@
+//! Has the linker put the functions of frequent commands together (bench/order.ld, made by bench/order).
+
+fn main() {
+    let set = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
+    println!("cargo::rerun-if-changed=bench/order.ld");
+    if set("PROFILE", "release") && set("CARGO_CFG_TARGET_ARCH", "x86_64") {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/order.ld");
+        println!("cargo::rustc-link-arg-bin=casque=-Wl,-T,{script}");
+    }
+}
