@@ -4,7 +4,7 @@
 
 use super::{Errno, Result, check};
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 pub use libc::{
@@ -37,14 +37,44 @@ pub(super) fn own(fd: libc::c_long) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd as RawFd) }
 }
 
-/// A descriptor that is not closed when it is no longer used, but with all others before the execve.
-pub type Left = core::mem::ManuallyDrop<OwnedFd>;
+/// A descriptor that is not closed when it is no longer used, but with all others before the execve. If its number is high,
+/// which means that there are many, it is closed all the same.
+pub struct Left(ManuallyDrop<OwnedFd>);
+
+/// Well below the number that a process may mostly have open (getrlimit(2), `RLIMIT_NOFILE`: 1024).
+const MANY: RawFd = 256;
+
+impl Left {
+    /// The descriptor, which whoever takes it closes.
+    pub fn into_inner(self) -> OwnedFd {
+        let mut left = ManuallyDrop::new(self);
+        // SAFETY: `left` is neither used nor dropped any more.
+        unsafe { ManuallyDrop::take(&mut left.0) }
+    }
+}
+
+impl core::ops::Deref for Left {
+    type Target = OwnedFd;
+
+    fn deref(&self) -> &OwnedFd {
+        &self.0
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if self.0.as_raw_fd() >= MANY {
+            // SAFETY: it is not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
+        }
+    }
+}
 
 /// Leaves a descriptor open. The container's first process opens some fifty on its way, and one close_range(2) closes
 /// them all; one by one they would be a sixth of all its system calls.
 #[must_use]
 pub fn leave(fd: OwnedFd) -> Left {
-    Left::new(fd)
+    Left(ManuallyDrop::new(fd))
 }
 
 /// The same, for what is used up to the end.
