@@ -247,9 +247,8 @@ impl Bundle {
     /// under runc.
     fn pass_sockets(&mut self) {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-        let ours = u32::try_from(process::own_pid()).ok();
         let Some(count) = number("LISTEN_FDS").filter(|count| (1..1024).contains(count)) else { return };
-        if number("LISTEN_PID") != ours {
+        if number("LISTEN_PID") != u32::try_from(process::own_pid()).ok() {
             return;
         }
         self.request.preserve_fds += count;

@@ -19,13 +19,10 @@ static ALLOCATOR: Piece = Piece::new();
 /// The arguments must be those that the kernel has given to the process.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
-    if start::fill_standard_streams().is_err() {
-        return 1;
-    }
     // SAFETY: they are what the C library has got from the kernel.
     let words = unsafe { start::arguments(argc, argv) };
     let clones = casque::cmd::may_clone(&words);
-    if clones && !casque::cmd::seal_for(&words) {
+    if clones && !casque::cmd::seal_for(&words) || start::fill_standard_streams().is_err() {
         return 1;
     }
     ALLOCATOR.warm(clones);

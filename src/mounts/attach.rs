@@ -5,24 +5,28 @@
 
 use super::{copyup, target};
 use crate::plan::{Attr, Param, Target};
-use crate::sys::fs::{self, Resolve, leave};
+use crate::sys::fs::{self, Left, Resolve, leave};
 use crate::sys::mount;
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Mounts a new instance of a file system.
+/// Mounts a new instance of a file system, and gives back its mount.
 pub fn mount(
     root: impl AsFd,
+    fresh: &target::Fresh,
     filesystem: &CStr,
     source: &CStr,
     params: &[Param],
     attr: Attr,
     target: &Target,
     copy_up: bool,
-) -> Result<()> {
+) -> Result<Left> {
     let context = leave(mount::open_filesystem(filesystem)?);
-    let place = leave(target::open(root, target, true)?);
+    let place = match fresh.make(target)? {
+        Some(place) => leave(place),
+        None => leave(target::open(root, target, true)?),
+    };
     mount::set_string(&*context, c"source", source)?;
     configure(&context, params, &place)?;
     let tree = if copy_up {
@@ -36,7 +40,8 @@ pub fn mount(
     if attr.propagation != 0 {
         mount::set_attr(&*tree, c"", 0, 0, attr.propagation, false)?;
     }
-    mount::attach(&*tree, &*place)
+    mount::attach(&*tree, &*place)?;
+    Ok(tree)
 }
 
 fn configure(context: &OwnedFd, params: &[Param], place: &OwnedFd) -> Result<()> {

@@ -4,7 +4,7 @@
 //! that no link in it leads out (CVE-2021-30465, CVE-2024-45310). Nothing here may allocate.
 
 use crate::plan::Target;
-use crate::sys::fs::{self, Resolve};
+use crate::sys::fs::{self, Left, Resolve};
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -172,6 +172,44 @@ fn make_name(parent: &OwnedFd, name: &CStr, kind: Kind) -> Result<Option<OwnedFd
         return Ok(None);
     }
     fs::open_at(parent, name, fs::O_PATH | fs::O_NOFOLLOW | flags, 0).map(Some)
+}
+
+/// The tmpfs that was mounted last, with its path: empty, but for the places of mounts in it. Engines mount /dev and three
+/// more inside, which then need not be looked for.
+#[derive(Default)]
+pub struct Fresh<'a>(Option<(&'a CStr, Left)>);
+
+impl<'a> Fresh<'a> {
+    /// Forgets it: what the next step does may cover it.
+    pub fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// Takes note of a mount that was just made.
+    pub fn note(&mut self, is_tmpfs: bool, target: &'a Target, tree: Left) {
+        if is_tmpfs && self.name(&target.path).is_none() {
+            self.0 = Some((&target.path, tree));
+        } else if self.name(&target.path).is_none() {
+            self.0 = None;
+        }
+    }
+
+    /// Makes the place of a mount directly in it; `None` if it does not lie there.
+    pub fn make(&self, target: &Target) -> Result<Option<OwnedFd>> {
+        match (&self.0, self.name(&target.path)) {
+            (Some((_, tree)), Some(name)) => make_name(tree, name, Kind::Directory),
+            _ => Ok(None),
+        }
+    }
+
+    /// The last name of a path that lies directly in it.
+    fn name<'p>(&self, path: &'p CStr) -> Option<&'p CStr> {
+        let (dir, _) = self.0.as_ref()?;
+        let tail = path.to_bytes_with_nul().strip_prefix(dir.to_bytes())?.strip_prefix(b"/")?;
+        let name = CStr::from_bytes_with_nul(tail).ok()?;
+        let plain = !matches!(name.to_bytes(), b"" | b"." | b"..") && !name.to_bytes().contains(&b'/');
+        plain.then_some(name)
+    }
 }
 
 /// Opens the place of a mount, making it as an empty file or a directory where it is missing.

@@ -34,6 +34,8 @@ struct Child<'a> {
     report: Option<OwnedFd>,
     /// A slot that [`Op::CloseFrom`] has moved.
     kept: Option<OwnedFd>,
+    /// The tmpfs into which the next mounts may go.
+    fresh: target::Fresh<'a>,
     /// The directory of the last node or link, which the next one mostly shares.
     nodes: node::Directory<'a>,
 }
@@ -50,6 +52,7 @@ pub fn run(ready: &Ready) -> ! {
         program: None,
         report: None,
         kept: None,
+        fresh: target::Fresh::default(),
         nodes: node::Directory::default(),
     };
     for (number, step) in ready.plan.child.iter().enumerate() {
@@ -68,6 +71,9 @@ pub fn run(ready: &Ready) -> ! {
 impl<'a> Child<'a> {
     /// One arm, one call.
     fn perform(&mut self, number: usize, op: &'a Op) -> core::result::Result<(), Failure> {
+        if !matches!(op, Op::Mount { .. }) {
+            self.fresh.forget();
+        }
         match op {
             Op::Meet(meet) => self.meet(number, *meet)?,
             Op::Write { at, path, bytes } => self.write(*at, path, bytes)?,
@@ -88,7 +94,9 @@ impl<'a> Child<'a> {
             Op::BindRoot { tree, path } => self.bind_root(*tree, path.as_deref())?,
             Op::UseRoot(slot) => self.root = Some(self.slot(*slot)?.as_fd()),
             Op::Mount { fs, source, params, attr, target, copy_up } => {
-                attach::mount(self.root()?, fs, source, params, *attr, target, *copy_up)?;
+                let root = self.root()?;
+                let tree = attach::mount(root, &self.fresh, fs, source, params, *attr, target, *copy_up)?;
+                self.fresh.note(fs.as_c_str() == c"tmpfs" && !copy_up, target, tree);
             }
             Op::Reconfigure { path, params } => attach::reconfigure(self.root()?, path, params)?,
             Op::Tree { path, recursive } => {
