@@ -54,7 +54,7 @@ impl Host {
     pub fn read(spec: &Spec) -> Result<Host> {
         let has = |kind: &str| spec.linux.namespaces.iter().any(|n| &*n.kind == kind);
         let user_namespace = has("user");
-        let euid = cred::euid();
+        let euid = euid();
         let mut host = Host {
             kernel: kernel()?,
             euid,
@@ -125,11 +125,16 @@ pub fn is_unprivileged() -> bool {
     *FOUND.get_or_init(look_for_privilege)
 }
 
+/// The caller's effective user id. Asked more than once, looked up once.
+fn euid() -> u32 {
+    static FOUND: OnceLock<u32> = OnceLock::new();
+    *FOUND.get_or_init(cred::euid)
+}
+
 fn look_for_privilege() -> bool {
     // The number of the initial one is fixed (linux/proc_ns.h, PROC_USER_INIT_INO).
     const INITIAL: u64 = 0xefff_fffd;
-    cred::euid() != 0
-        || fs::stat_at(fs::cwd(), c"/proc/self/ns/user", 0).is_ok_and(|facts| facts.st_ino != INITIAL)
+    euid() != 0 || fs::stat_at(fs::cwd(), c"/proc/self/ns/user", 0).is_ok_and(|facts| facts.st_ino != INITIAL)
 }
 
 /// In a new user namespace it is denied where nobody but the caller's own group is mapped, for only then may the caller
@@ -183,13 +188,11 @@ fn kernel() -> Result<(u32, u32)> {
     Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
 }
 
-/// The kernel answers EINVAL for a capability that it does not know (capabilities(7), PR_CAPBSET_READ).
+/// The kernel answers EINVAL for a capability that it does not know (capabilities(7), PR_CAPBSET_READ). All that casque runs
+/// on know CAP_CHECKPOINT_RESTORE (Linux 5.9).
 fn last_capability() -> u8 {
     let known = |cap: u8| process::prctl(libc::PR_CAPBSET_READ, cap.into(), 0).is_ok();
     let mut last = 40;
-    while last > 0 && !known(last) {
-        last -= 1;
-    }
     while last < 63 && known(last + 1) {
         last += 1;
     }
