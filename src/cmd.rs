@@ -103,7 +103,7 @@ fn lenient_log(words: Vec<OsString>) -> Log {
 fn log(globals: &Values) -> Log {
     let level = globals.text("log-level");
     Log {
-        place: globals.path("log").map(|value| Place::of(value)),
+        place: globals.path("log").map(Place::of),
         format: match globals.text("log-format") {
             Some("json") => Format::Json,
             _ => Format::Text,

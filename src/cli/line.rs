@@ -20,6 +20,7 @@ impl Values {
     }
 
     #[cfg(test)]
+    /// Puts them in an order of their own, for comparing.
     pub fn sort(&mut self) {
         self.0.sort();
     }

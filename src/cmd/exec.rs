@@ -83,9 +83,9 @@ fn find(dir: &Dir, ignore_paused: bool) -> Result<(Container, State)> {
 
 fn options(args: &Values, words: Vec<String>) -> Result<Options> {
     let many = |name: &str| args.texts(name).map(str::to_owned).collect();
-    let user = args.text("user").map(|text| exec::user(text)).transpose();
+    let user = args.text("user").map(exec::user).transpose();
     let groups = args.texts("additional-gids");
-    let groups: Result<Vec<u32>, String> = groups.map(|text| exec::id(text)).collect();
+    let groups: Result<Vec<u32>, String> = groups.map(exec::id).collect();
     Ok(Options {
         args: words,
         cwd: args.text("cwd").map(str::to_owned),
@@ -130,7 +130,7 @@ fn has_other_users(state: &State) -> Result<bool> {
 /// Where the program is born: where the container's process is now, or where `--cgroup` says, which must be below the
 /// container's own cgroup.
 fn cgroup(args: &Values, place: Option<(&Mount, &CgroupPath)>, state: &State) -> Result<Option<String>> {
-    let mut asked = args.texts("cgroup").map(|text| exec::cgroup(text));
+    let mut asked = args.texts("cgroup").map(exec::cgroup);
     let first = asked.next();
     if asked.any(|other| Some(other) != first) {
         bail!("--cgroup: cgroup v2 has one tree for all controllers, so there is one path only");

@@ -13,20 +13,15 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// Mounts a new instance of a file system, and gives back its mount.
 pub fn mount(
-    root: impl AsFd,
-    fresh: &target::Fresh,
+    site: &target::Site,
     filesystem: &CStr,
     source: &CStr,
     params: &[Param],
     attr: Attr,
-    target: &Target,
     copy_up: bool,
 ) -> Result<Left> {
     let context = leave(mount::open_filesystem(filesystem)?);
-    let place = match fresh.make(target)? {
-        Some(place) => leave(place),
-        None => leave(target::open(root, target, true)?),
-    };
+    let place = leave(site.open()?);
     mount::set_string(&*context, c"source", source)?;
     configure(&context, params, &place)?;
     let tree = if copy_up {

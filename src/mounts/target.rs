@@ -194,12 +194,14 @@ impl<'a> Fresh<'a> {
         }
     }
 
-    /// Makes the place of a mount directly in it; `None` if it does not lie there.
-    pub fn make(&self, target: &Target) -> Result<Option<OwnedFd>> {
-        match (&self.0, self.name(&target.path)) {
-            (Some((_, tree)), Some(name)) => make_name(tree, name, Kind::Directory),
-            _ => Ok(None),
+    /// Opens the directory at which a file system is to be mounted, making it where it is missing.
+    fn open(&self, root: BorrowedFd, target: &Target) -> Result<OwnedFd> {
+        if let (Some((_, tree)), Some(name)) = (&self.0, self.name(&target.path))
+            && let Some(place) = make_name(tree, name, Kind::Directory)?
+        {
+            return Ok(place);
         }
+        open(root, target, true)
     }
 
     /// The last name of a path that lies directly in it.
@@ -209,6 +211,23 @@ impl<'a> Fresh<'a> {
         let name = CStr::from_bytes_with_nul(tail).ok()?;
         let plain = !matches!(name.to_bytes(), b"" | b"." | b"..") && !name.to_bytes().contains(&b'/');
         plain.then_some(name)
+    }
+}
+
+/// Where a file system is to be mounted.
+pub struct Site<'a, 'f> {
+    /// The container's root.
+    pub root: BorrowedFd<'a>,
+    /// The place in it.
+    pub target: &'a Target,
+    /// The tmpfs in which that may lie.
+    pub fresh: &'f Fresh<'a>,
+}
+
+impl Site<'_, '_> {
+    /// Opens it, making it where it is missing.
+    pub fn open(&self) -> Result<OwnedFd> {
+        self.fresh.open(self.root, self.target)
     }
 }
 

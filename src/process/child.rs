@@ -94,8 +94,8 @@ impl<'a> Child<'a> {
             Op::BindRoot { tree, path } => self.bind_root(*tree, path.as_deref())?,
             Op::UseRoot(slot) => self.root = Some(self.slot(*slot)?.as_fd()),
             Op::Mount { fs, source, params, attr, target, copy_up } => {
-                let root = self.root()?;
-                let tree = attach::mount(root, &self.fresh, fs, source, params, *attr, target, *copy_up)?;
+                let site = target::Site { root: self.root()?, target, fresh: &self.fresh };
+                let tree = attach::mount(&site, fs, source, params, *attr, *copy_up)?;
                 self.fresh.note(fs.as_c_str() == c"tmpfs" && !copy_up, target, tree);
             }
             Op::Reconfigure { path, params } => attach::reconfigure(self.root()?, path, params)?,
