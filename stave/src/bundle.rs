@@ -52,6 +52,27 @@ pub fn fill(
     Ok(report)
 }
 
+/// Makes the root alone, as a copy.
+///
+/// # Errors
+/// As [`fill`].
+pub fn copy(
+    draft: &Draft,
+    image: &Image,
+    limits: &archive::Limits,
+    threads: usize,
+    stop: &Stop,
+) -> Result<Report> {
+    let merged = Merged::read(image, || draft.spool(), limits, threads, stop)?;
+    let maker = (geteuid().as_raw(), getegid().as_raw());
+    let unpack = Unpack { tree: &merged.tree, layers: &merged.layers, maker, stop };
+    let mut bundle = Bundle::new(draft, &unpack, threads);
+    let report = make_root(&mut bundle, &merged, stop)?;
+    merged.check_unchanged()?;
+    bundle.close()?;
+    Ok(report)
+}
+
 /// Makes the volumes alone, for a root that stands elsewhere.
 ///
 /// # Errors

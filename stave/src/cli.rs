@@ -191,6 +191,12 @@ pub fn limits(matches: &ArgMatches) -> archive::Limits {
     }
 }
 
+/// The limits of commands that have no options for them.
+#[must_use]
+pub fn limits_default() -> archive::Limits {
+    archive::Limits::default()
+}
+
 /// As many threads as there are CPUs for this process.
 #[must_use]
 pub fn threads() -> usize {

@@ -156,3 +156,8 @@ pub(crate) fn suffix() -> Result<String> {
     SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("getrandom failed"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+/// 64 hex digits that nobody can guess, as containers and volumes are called.
+pub(crate) fn identifier() -> Result<String> {
+    (0..4).map(|_| suffix()).collect()
+}

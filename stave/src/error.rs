@@ -30,6 +30,27 @@ impl<T> During<T> for io::Result<T> {
     }
 }
 
+/// An error that ends the command with an exit status of its own: that of a program which was run, and Docker's for
+/// running it.
+#[derive(Debug)]
+pub struct Exit {
+    /// The status.
+    pub code: u8,
+    /// What to say; nothing where it was said already, or where only the status counts.
+    pub error: Option<Error>,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.error {
+            Some(error) => write!(f, "{error:#}"),
+            None => write!(f, "exit status {}", self.code),
+        }
+    }
+}
+
+impl std::error::Error for Exit {}
+
 /// `no such file or directory (ENOENT)`.
 fn reason(errno: Errno) -> String {
     let text = errno.desc();

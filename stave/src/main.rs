@@ -1,5 +1,6 @@
 //! The binary: reads the command line, runs one command, words its error. Exit status 0 done, 1 failed, 2 wrong usage.
 
+use stave::error::Exit;
 use stave::print::note;
 use std::process::ExitCode;
 
@@ -10,10 +11,16 @@ fn main() -> ExitCode {
     };
     match stave::cli::run(&matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<Exit>() {
+            Some(exit) => {
+                exit.error.iter().for_each(|error| note(&format!("{error:#}")));
+                ExitCode::from(exit.code)
+            }
+            None => {
+                note(&format!("{error:#}"));
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

@@ -167,6 +167,26 @@ fn name_file(draft: &Draft, file: &impl AsFd, name: &str, own: bool) -> Result<S
     path.into_os_string().into_string().ok().context("the path of a layer is not UTF-8")
 }
 
+/// Mounts the image alone, read only, attached nowhere.
+///
+/// # Errors
+/// Mounting does not work here, or the layers cannot be read.
+pub fn image(spool: impl Fn() -> Result<File> + Sync, asked: &Asked<'_>) -> Result<OwnedFd> {
+    ensure!(geteuid().is_root(), "only root can mount");
+    let (index, files) = sources(spool, asked)?;
+    lower(&index, &files).map(|(lower, _)| lower)
+}
+
+/// An overlay of the trees `lowers`, the highest first, with room for what is written in the bundle's `upper`, attached
+/// nowhere.
+///
+/// # Errors
+/// Mounting does not work here.
+pub fn overlay(bundle: BorrowedFd<'_>, lowers: &[&OwnedFd]) -> Result<OwnedFd> {
+    let lowest = lowers.last().context("an overlay of nothing")?;
+    Upper::make(bundle, lowest)?.over(lowers).during(|| "overlay".to_owned())
+}
+
 /// Makes the index of an image of the store for later bundles, unless it is there or cannot be kept.
 ///
 /// # Errors
@@ -380,7 +400,10 @@ impl Upper {
 }
 
 /// Opens a directory of the bundle, which may be there.
-fn directory(bundle: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+///
+/// # Errors
+/// What mkdir(2) and open(2) say.
+pub fn directory(bundle: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     match fs::mkdir_at(bundle, name, 0o755) {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(errno).during(|| "mkdir".to_owned()),
@@ -396,7 +419,10 @@ fn user(image: &Image, root: &OwnedFd, limit: u64) -> Result<User> {
 }
 
 /// A user by a root's own /etc/passwd and /etc/group, which nothing leads out of the root to.
-fn user_in(root: &OwnedFd, user: &str, limit: u64) -> Result<User> {
+///
+/// # Errors
+/// These do not have the name, or are larger than `limit`.
+pub fn user_in(root: &OwnedFd, user: &str, limit: u64) -> Result<User> {
     let read = |path: &CStr| -> Result<String> {
         let flags = O_RDONLY | fs::O_NONBLOCK;
         match fs::open_in(root, path, flags, 0, Resolve::InRoot) {

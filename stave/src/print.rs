@@ -9,8 +9,16 @@ use std::io::{ErrorKind, Write};
 /// # Errors
 /// What write(2) says.
 pub fn result(text: &str) -> Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// As [`result`], of anything.
+///
+/// # Errors
+/// As [`result`].
+pub fn bytes(bytes: &[u8]) -> Result<()> {
     let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    match output.write_all(bytes).and_then(|()| output.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => done.during(|| "write to the standard output".to_owned()),
     }

@@ -71,7 +71,9 @@ pub fn ago(created: Option<&str>) -> String {
     format!("{} ago", duration(now() - then))
 }
 
-fn duration(seconds: i64) -> String {
+/// `2 weeks`.
+#[must_use]
+pub fn duration(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
     match () {
         () if seconds < 1 => "Less than a second".to_owned(),

@@ -125,23 +125,7 @@ impl Item<'_> {
     /// As [`Item::meta`].
     pub fn xattrs(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         // No call takes a descriptor and a name before Linux 6.13. The link in /proc leads to the open directory.
-        let path =
-            [format!("/proc/self/fd/{}/", self.parent.as_raw_fd()).as_bytes(), self.name.to_bytes()].concat();
-        let path = CString::new(path)?;
-        let list = match whole(|buffer| fs::xattr_names_link(&path, buffer)) {
-            Err(Errno::EOPNOTSUPP) => return Ok(Vec::new()),
-            list => list.during(|| "llistxattr".to_owned())?,
-        };
-        let mut xattrs = Vec::new();
-        for name in list.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-            let key = CString::new(name)?;
-            match whole(|buffer| fs::xattr_link(&path, &key, buffer)) {
-                Err(Errno::ENODATA) => {}
-                value => xattrs.push((name.to_vec(), value.during(|| format!("lgetxattr {}", quote(name)))?)),
-            }
-        }
-        xattrs.sort();
-        Ok(xattrs)
+        xattrs(self.parent, self.name.to_bytes())
     }
 
     /// What it is, as an archive holds it. `None` for a socket, which no archive can hold; a file comes open.
@@ -184,6 +168,33 @@ impl Item<'_> {
         target.truncate(length);
         Ok(target)
     }
+}
+
+/// All attributes of an open directory, sorted by name.
+///
+/// # Errors
+/// What llistxattr(2) and lgetxattr(2) say.
+pub fn xattrs_of(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    xattrs(directory.as_fd(), b".")
+}
+
+fn xattrs(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let path = [format!("/proc/self/fd/{}/", parent.as_raw_fd()).as_bytes(), name].concat();
+    let path = CString::new(path)?;
+    let list = match whole(|buffer| fs::xattr_names_link(&path, buffer)) {
+        Err(Errno::EOPNOTSUPP) => return Ok(Vec::new()),
+        list => list.during(|| "llistxattr".to_owned())?,
+    };
+    let mut xattrs = Vec::new();
+    for name in list.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        let key = CString::new(name)?;
+        match whole(|buffer| fs::xattr_link(&path, &key, buffer)) {
+            Err(Errno::ENODATA) => {}
+            value => xattrs.push((name.to_vec(), value.during(|| format!("lgetxattr {}", quote(name)))?)),
+        }
+    }
+    xattrs.sort();
+    Ok(xattrs)
 }
 
 /// Owner, permissions and time that stat(2) tells.

@@ -1,6 +1,8 @@
 //! One file for each command: what it takes, and what it does.
 
 mod bundle;
+mod commit;
+mod containers;
 mod df;
 mod diff;
 mod export;
@@ -16,12 +18,16 @@ mod prune;
 mod pull;
 mod push;
 mod rmi;
+mod run;
 mod save;
 mod search;
 mod tag;
 mod unbundle;
 mod unpack;
 mod verify;
+mod volume;
+
+pub(crate) use unbundle::open_directories;
 
 use anyhow::Result;
 use clap::{ArgMatches, Command};
@@ -35,7 +41,20 @@ pub struct Entry {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: [Entry; 22] = [
+pub const ALL: [Entry; 35] = [
+    Entry { options: run::options, run: run::run },
+    Entry { options: run::create_options, run: run::create },
+    Entry { options: containers::start_options, run: containers::start },
+    Entry { options: containers::exec_options, run: containers::exec },
+    Entry { options: containers::ps_options, run: containers::ps },
+    Entry { options: containers::logs_options, run: containers::logs },
+    Entry { options: containers::wait_options, run: containers::wait },
+    Entry { options: containers::stop_options, run: containers::stop },
+    Entry { options: containers::kill_options, run: containers::kill },
+    Entry { options: containers::rm_options, run: containers::rm },
+    Entry { options: commit::options, run: commit::run },
+    Entry { options: volume::options, run: volume::run },
+    Entry { options: containers::attend_options, run: containers::attend },
     Entry { options: load::options, run: load::run },
     Entry { options: save::options, run: save::run },
     Entry { options: import::options, run: import::run },

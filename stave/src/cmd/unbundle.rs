@@ -114,7 +114,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 }
 
 /// An owner who is not root cannot remove what is in a directory that is closed to him.
-fn open_directories(directory: &OwnedFd) -> Result<()> {
+pub(crate) fn open_directories(directory: &OwnedFd) -> Result<()> {
     let mut stack = vec![directory.try_clone().during(|| "dup".to_owned())?];
     let mut buffer = vec![0; 32 << 10];
     while let Some(directory) = stack.pop() {

@@ -15,6 +15,7 @@
 mod catalogue;
 mod external;
 mod files;
+mod fresh;
 mod index;
 mod ingest;
 mod layers;
@@ -24,6 +25,7 @@ mod sweep;
 pub use catalogue::{Named, Stored};
 pub use external::External;
 pub use files::Store;
+pub use fresh::{Fresh, Made};
 pub use index::{Descriptor, Index, Manifest};
 pub use ingest::{Arrival, Ingest};
 pub use layers::{Kept, Record};

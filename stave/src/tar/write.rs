@@ -1,7 +1,7 @@
 //! Writes archives: ustar headers (POSIX.1-1988), and in front of those that cannot say everything an extended one
 //! (PAX, POSIX.1-2001). The same input always gives the same bytes.
 
-use super::{Kind, Meta, Time};
+use super::{Extent, Kind, Meta, Time};
 use std::io::{self, Write};
 
 const BLOCK: usize = 512;
@@ -41,24 +41,49 @@ impl<W: Write> Writer<W> {
             Kind::Directory => (b'5', &[][..], 0, (0, 0)),
             Kind::Fifo => (b'6', &[][..], 0, (0, 0)),
         };
-        let records = records(path, target, size, meta);
-        if !records.is_empty() {
-            let name = b"PaxHeaders/entry";
-            let size = records.len() as u64;
-            self.output.write_all(&header(
-                name,
-                b'x',
-                &[],
-                size,
-                (0, 0),
-                &Meta { mode: 0o644, ..Meta::default() },
-            ))?;
-            self.output.write_all(&records)?;
-            self.output.write_all(&[0; BLOCK][..padding(size)])?;
-        }
+        self.extended(&records(path, target, size, meta))?;
         self.output.write_all(&header(path, flag, target, size, device, meta))?;
         (self.left, self.padding) = (size, padding(size));
         Ok(())
+    }
+
+    /// Writes the header and the map of a regular file with holes, in GNU's format 1.0 in PAX. The bytes of its runs must
+    /// follow, without the holes.
+    ///
+    /// # Errors
+    /// As [`Writer::entry`].
+    pub fn sparse(&mut self, path: &[u8], size: u64, extents: &[Extent], meta: &Meta) -> io::Result<()> {
+        self.close_entry()?;
+        let mut map = format!("{}\n", extents.len());
+        extents.iter().for_each(|extent| map.push_str(&format!("{}\n{}\n", extent.at, extent.size)));
+        let mut map = map.into_bytes();
+        map.resize(map.len().next_multiple_of(BLOCK), 0);
+        let bytes: u64 = extents.iter().map(|extent| extent.size).sum();
+        let stored = bytes + map.len() as u64;
+        // The true name stands in a record; the header's is for readers who do not know the format.
+        let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let name = [b"GNUSparseFile.0/", &base[..base.len().min(84)]].concat();
+        let mut records = records(&name, &[], stored, meta);
+        record(&mut records, b"GNU.sparse.major", b"1");
+        record(&mut records, b"GNU.sparse.minor", b"0");
+        record(&mut records, b"GNU.sparse.name", path);
+        record(&mut records, b"GNU.sparse.realsize", size.to_string().as_bytes());
+        self.extended(&records)?;
+        self.output.write_all(&header(&name, b'0', &[], stored, (0, 0), meta))?;
+        self.output.write_all(&map)?;
+        (self.left, self.padding) = (bytes, padding(stored));
+        Ok(())
+    }
+
+    /// An extended header in front of the next one, if there is anything to say in it.
+    fn extended(&mut self, records: &[u8]) -> io::Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (size, meta) = (records.len() as u64, Meta { mode: 0o644, ..Meta::default() });
+        self.output.write_all(&header(b"PaxHeaders/entry", b'x', &[], size, (0, 0), &meta))?;
+        self.output.write_all(records)?;
+        self.output.write_all(&[0; BLOCK][..padding(size)])
     }
 
     /// Writes a regular file as archives hold it: readable by all, from 1970, without an owner.
@@ -127,15 +152,7 @@ fn padding(size: u64) -> usize {
 /// What the header cannot say, as PAX records.
 fn records(path: &[u8], target: &[u8], size: u64, meta: &Meta) -> Vec<u8> {
     let mut records = Vec::new();
-    let mut add = |key: &[u8], value: &[u8]| {
-        let body = [b" ", key, b"=", value, b"\n"].concat();
-        let mut length = body.len();
-        while length != body.len() + length.to_string().len() {
-            length = body.len() + length.to_string().len();
-        }
-        records.extend(length.to_string().into_bytes());
-        records.extend(body);
-    };
+    let mut add = |key: &[u8], value: &[u8]| record(&mut records, key, value);
     for (key, text) in [(b"path".as_slice(), path), (b"linkpath", target)] {
         if text.len() > 100 || !text.is_ascii() {
             add(key, text);
@@ -157,6 +174,17 @@ fn records(path: &[u8], target: &[u8], size: u64, meta: &Meta) -> Vec<u8> {
         add(&[b"SCHILY.xattr.".as_slice(), name].concat(), value);
     }
     records
+}
+
+/// One record: its length, which counts itself, key and value.
+fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let body = [b" ", key, b"=", value, b"\n"].concat();
+    let mut length = body.len();
+    while length != body.len() + length.to_string().len() {
+        length = body.len() + length.to_string().len();
+    }
+    records.extend(length.to_string().into_bytes());
+    records.extend(body);
 }
 
 /// The time as a header can hold it.

@@ -1,0 +1,5 @@
+//! Images from a Dockerfile.
+
+pub mod dockerfile;
+pub mod settings;
+pub mod words;
