@@ -65,7 +65,10 @@ fn is_directory(merged: &Merged, ino: Ino) -> bool {
 }
 
 /// A file's bytes, with zeroes for its holes.
-fn copy(layer: &Blob, size: u64, extents: &[Extent], output: &mut impl Write) -> io::Result<()> {
+///
+/// # Errors
+/// What pread(2) and write(2) say.
+pub fn copy(layer: &Blob, size: u64, extents: &[Extent], output: &mut impl Write) -> io::Result<()> {
     let mut at = 0;
     for extent in extents {
         zeroes(extent.at - at, output)?;

@@ -149,6 +149,38 @@ impl Tree {
         Some(walk.at)
     }
 
+    /// The path that `path` leads to, links followed as a process in this root would, without `.` and `..` and slashes at
+    /// the ends. What is not there is taken by the letter.
+    ///
+    /// # Errors
+    /// Too many links, or a file in the place of a directory.
+    pub fn real_path(&self, path: &[u8]) -> Result<Vec<u8>> {
+        let mut walk = Walk::from_root(path);
+        // The names that led here, each with its inode as long as there is one.
+        let mut real: Vec<(Vec<u8>, Option<Ino>)> = Vec::new();
+        while let Some(name) = walk.todo.pop() {
+            match name.as_slice() {
+                b"" | b"." => continue,
+                b".." => drop(real.pop()),
+                _ => {
+                    let at = real.last().map_or(Some(ROOT), |(_, ino)| *ino);
+                    let links = walk.links;
+                    walk.at = at.unwrap_or(ROOT);
+                    let found = at.map(|_| self.step(&mut walk, &name)).transpose()?.flatten();
+                    if walk.links > links {
+                        if found == Some(ROOT) && walk.at != ROOT {
+                            real.clear();
+                        }
+                        continue;
+                    }
+                    real.push((name, found));
+                }
+            }
+        }
+        let names: Vec<Vec<u8>> = real.into_iter().map(|(name, _)| name).collect();
+        Ok(names.join(&b'/'))
+    }
+
     fn directory(&self, ino: Ino) -> Option<&Directory> {
         match &self.inodes[ino].node {
             Node::Directory(directory) => Some(directory),

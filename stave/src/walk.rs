@@ -88,7 +88,10 @@ fn enter(
 }
 
 /// The names in a directory, the first in byte order last.
-fn names(directory: &OwnedFd) -> Result<Vec<CString>> {
+///
+/// # Errors
+/// What getdents(2) says.
+pub fn names(directory: &OwnedFd) -> Result<Vec<CString>> {
     let (mut names, mut buffer) = (Vec::new(), vec![0; 32 << 10]);
     loop {
         let got = fs::read_directory(directory, &mut buffer).during(|| "getdents".to_owned())?;

@@ -12,6 +12,8 @@ pub struct Instruction {
     pub keyword: String,
     /// `--name=value`, in their order; the value of a bare `--name` is `None`.
     pub flags: Vec<(String, Option<String>)>,
+    /// The whole of it in one line, as it was written.
+    pub text: String,
     /// Everything behind the flags.
     pub rest: String,
     /// The here-documents that `rest` names, in their order.
@@ -103,7 +105,7 @@ pub fn instruction(line: &str, escape: char) -> Result<Instruction> {
     ensure!(KEYWORDS.contains(&keyword.as_str()), "unknown instruction: {keyword}");
     let (flags, rest) = flags(rest, &keyword, escape);
     ensure!(!rest.is_empty() || keyword == "CMD", "{keyword} needs arguments");
-    Ok(Instruction { keyword, flags, rest, documents: Vec::new(), line: 1 })
+    Ok(Instruction { keyword, flags, text: line.to_owned(), rest, documents: Vec::new(), line: 1 })
 }
 
 fn is_comment(line: &str) -> bool {

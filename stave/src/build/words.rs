@@ -31,6 +31,30 @@ pub fn expand_words(text: &str, scope: &Scope<'_>) -> Result<Vec<String>> {
     Ok(lexer.words)
 }
 
+/// Replaces the variables in a here-document, in which quotes mean nothing.
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_document(text: &str, scope: &Scope<'_>) -> Result<String> {
+    let mut lexer = Lexer::new(text, scope);
+    while let Some(character) = lexer.rest.next() {
+        match character {
+            '$' => {
+                let value = lexer.variable()?;
+                lexer.whole.push_str(&value);
+            }
+            _ if character == scope.escape => {
+                match lexer.rest.next_if(|&next| next == '$' || next == scope.escape) {
+                    Some(next) => lexer.whole.push(next),
+                    None => lexer.whole.push(character),
+                }
+            }
+            _ => lexer.whole.push(character),
+        }
+    }
+    Ok(lexer.whole)
+}
+
 /// Splits at blanks outside of quotes; quotes and variables stay as they are.
 #[must_use]
 pub fn split(text: &str, escape: char) -> Vec<String> {

@@ -93,7 +93,7 @@ pub fn start(matches: &ArgMatches) -> Result<()> {
         }
         make::attach(&container, root(&store, &container)?)?;
         if foreground {
-            let code = foreground::run(&container, matches.get_flag("interactive"))?;
+            let code = foreground::run(&container, matches.get_flag("interactive"), None)?;
             if container.record.remove {
                 foreground::remove(&container, Some(&Volumes::of(&store)?))?;
             }

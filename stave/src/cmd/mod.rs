@@ -1,5 +1,6 @@
 //! One file for each command: what it takes, and what it does.
 
+mod build;
 mod bundle;
 mod commit;
 mod containers;
@@ -41,7 +42,7 @@ pub struct Entry {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: [Entry; 35] = [
+pub const ALL: [Entry; 36] = [
     Entry { options: run::options, run: run::run },
     Entry { options: run::create_options, run: run::create },
     Entry { options: containers::start_options, run: containers::start },
@@ -52,6 +53,7 @@ pub const ALL: [Entry; 35] = [
     Entry { options: containers::stop_options, run: containers::stop },
     Entry { options: containers::kill_options, run: containers::kill },
     Entry { options: containers::rm_options, run: containers::rm },
+    Entry { options: build::options, run: build::run },
     Entry { options: commit::options, run: commit::run },
     Entry { options: volume::options, run: volume::run },
     Entry { options: containers::attend_options, run: containers::attend },

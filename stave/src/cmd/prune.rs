@@ -1,6 +1,7 @@
 //! `stave prune`: away with images that have no name, with what nothing refers to, and with caches.
 
 use crate::cli;
+use crate::container::Containers;
 use crate::print;
 use crate::store::{Descriptor, Garbage, REF_NAME};
 use anyhow::Result;
@@ -10,7 +11,7 @@ use serde_json::json;
 /// The command's options.
 pub fn options() -> Command {
     Command::new("prune")
-        .about("Remove images without a name and what nothing refers to")
+        .about("Remove images without a name, steps of builds, and what nothing refers to")
         .arg(
             Arg::new("cache")
                 .long("cache")
@@ -27,6 +28,7 @@ pub fn options() -> Command {
 /// The store cannot be read; then nothing is removed.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
+    Containers::of(&store)?.sweep()?;
     let _lock = store.own()?;
     let images = store.images()?;
     let unnamed: Vec<_> = images
@@ -42,7 +44,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         index.manifests.retain(|entry| !gone(entry));
         Ok(())
     })?;
-    let Garbage { mut files } = store.sweep()?;
+    let mut files = store.drop_steps()?.files;
+    files.extend(store.sweep()?.files);
     if matches.get_flag("cache") {
         files.extend(store.drop_caches()?.files);
     }

@@ -178,7 +178,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         print::result(&format!("{}\n", container.record.id))?;
         return Ok(0);
     }
-    let code = foreground::run(&container, options.interactive).map_err(gone)?;
+    let code = foreground::run(&container, options.interactive, None).map_err(gone)?;
     if options.remove {
         foreground::remove(&container, Some(&volumes))?;
     }

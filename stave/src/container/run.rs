@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 
@@ -20,7 +21,7 @@ const LOG: usize = 64 << 10;
 ///
 /// # Errors
 /// It could not be started: [`Exit`] with Docker's status for that.
-pub fn run(container: &Container, interactive: bool) -> Result<i32> {
+pub fn run(container: &Container, interactive: bool, output: Option<File>) -> Result<i32> {
     let _attending = container.attend()?;
     let signals = watch()?;
     let log = container.path.join("runtime.log");
@@ -29,10 +30,13 @@ pub fn run(container: &Container, interactive: bool) -> Result<i32> {
     if interactive {
         command.stdin(Stdio::inherit());
     }
-    // What it has to say of its own comes with the log.
-    let child = command.arg(&container.record.id).stderr(Stdio::inherit()).spawn();
+    if let Some(output) = output {
+        command.stderr(output.try_clone().during(|| "dup".to_owned())?).stdout(output);
+    }
+    let child = command.arg(&container.record.id).spawn();
     let mut child = child.during(|| format!("run {}", container.record.runtime.display()))?;
     let status = code(wait(&mut child, &signals)?);
+    watched().thread_unblock().during(|| "sigprocmask".to_owned())?;
     if let Some(said) = failure(&log) {
         let exit = failed(&said);
         container.ended(exit.code.into())?;
@@ -43,11 +47,16 @@ pub fn run(container: &Container, interactive: bool) -> Result<i32> {
     Ok(status)
 }
 
-/// Blocks the signals that are handed on, and the one of a child's end, to be read.
-fn watch() -> Result<SignalFd> {
+/// The signals that are handed on, and the one of a child's end.
+fn watched() -> SigSet {
     use Signal::{SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
     let signals = [SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
-    let signals = SigSet::from_iter(signals);
+    SigSet::from_iter(signals)
+}
+
+/// Blocks them, to be read.
+fn watch() -> Result<SignalFd> {
+    let signals = watched();
     signals.thread_block().during(|| "sigprocmask".to_owned())?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).during(|| "signalfd".to_owned())
 }

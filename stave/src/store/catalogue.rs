@@ -103,7 +103,7 @@ impl Store {
         Ok(images)
     }
 
-    fn stored(&self, manifest: Manifest) -> Result<Stored> {
+    pub(super) fn stored(&self, manifest: Manifest) -> Result<Stored> {
         let id = manifest.config.digest.clone();
         let document = self.document(&id).context("the configuration")?;
         let configuration =
@@ -136,7 +136,11 @@ impl Store {
     /// # Errors
     /// There are several.
     pub fn lookup(&self, wanted: &str) -> Result<Option<Stored>> {
-        lookup(self.images()?, wanted)
+        match lookup(self.images()?, wanted)? {
+            // A step of a build has no name.
+            None if is_hex(wanted) => lookup(self.steps()?, wanted),
+            found => Ok(found),
+        }
     }
 
     /// The image as an archive would give it.
@@ -212,7 +216,7 @@ fn lookup(images: Vec<Stored>, wanted: &str) -> Result<Option<Stored>> {
     let name = Name::parse(wanted).ok();
     let matches = |image: &Stored| name.as_ref().is_some_and(|name| goes_by(image, name));
     let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
-    let is_hex = !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hex = is_hex(wanted);
     let by_id = |image: &Stored| {
         let mut digests = image.entries.iter().map(|entry| &entry.digest).chain([&image.id]);
         is_hex && digests.any(|digest| digest.hex().starts_with(hex))
@@ -222,6 +226,12 @@ fn lookup(images: Vec<Stored>, wanted: &str) -> Result<Option<Stored>> {
     let image = found.pop();
     ensure!(found.is_empty(), "{wanted}: {} images begin so", found.len() + 1);
     Ok(image)
+}
+
+/// Whether it may be the beginning of an identifier.
+fn is_hex(wanted: &str) -> bool {
+    let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+    !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether the image has this name; with a digest, a manifest of this digest in the same repository, or one that was pulled

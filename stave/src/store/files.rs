@@ -22,7 +22,7 @@ pub struct Store {
     durable: bool,
 }
 
-const DIRECTORIES: [&str; 9] = [
+const DIRECTORIES: [&str; 10] = [
     "blobs",
     "blobs/sha256",
     "blobs/sha512",
@@ -32,6 +32,7 @@ const DIRECTORIES: [&str; 9] = [
     "stave/external",
     "stave/erofs",
     "stave/ingest",
+    "stave/build",
 ];
 
 impl Store {

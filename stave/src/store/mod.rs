@@ -8,6 +8,7 @@
 //! stave/layers/<digest>    of each layer what its tar is: the record that it was read and checked
 //! stave/tar/<diffID>       the tar of a compressed layer; a cache
 //! stave/erofs/<image id>   the index that `bundle` mounts; a cache
+//! stave/build/<digest>     of each step of a build the image that it made; a cache
 //! stave/external/<digest>  where a layer stands that was left in its archive
 //! stave/ingest/<digest>    what has come of a layer from a registry so far
 //! ```
@@ -20,6 +21,7 @@ mod index;
 mod ingest;
 mod layers;
 mod lock;
+mod steps;
 mod sweep;
 
 pub use catalogue::{Named, Stored};

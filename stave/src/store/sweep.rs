@@ -45,6 +45,10 @@ impl Store {
     fn used(&self) -> Result<BTreeSet<String>> {
         let mut used = BTreeSet::new();
         let mut todo: Vec<Descriptor> = self.index()?.manifests;
+        for step in self.step_manifests()? {
+            // What another tool has taken away makes the step worthless, not the store.
+            todo.extend(self.made(step)?.into_iter().flat_map(|made| made.entries));
+        }
         while let Some(descriptor) = todo.pop() {
             let digest = &descriptor.digest;
             used.extend([external_name(digest), erofs_name(digest), spill_name(digest)]);
