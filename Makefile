@@ -11,7 +11,7 @@ PREFIX  ?= /usr/local
 BUILD_PACKAGES := musl-tools
 DEMO_PACKAGES  := busybox-static
 # Programs that the tests compare with or count with.
-TEST_PACKAGES  := busybox-static strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap docker-registry apache2-utils openssl
+TEST_PACKAGES  := busybox-static bzip2 xz-utils strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap docker-registry apache2-utils openssl
 
 # Engines that run containers with casque: engines/README.md.
 DOCKER_PACKAGES := docker.io containerd runc iptables iproute2 procps docker-registry busybox-static xz-utils \
@@ -62,7 +62,7 @@ docs: ## Write the man pages and completions in docs/ anew
 # What takes long or fetches much: real Docker, archives of 2013, an image of 490 MB, commands killed at 100 moments each.
 image-tests: setup setup-test ## Run stave's tests with other tools, old archives and a large image
 	@$(call packages,$(IMAGE_PACKAGES))
-	CI=1 KILLS=100 $(CARGO) test --locked -p stave --test peers --test kill -- --include-ignored
+	CI=1 KILLS=100 $(CARGO) test --locked -p stave --test peers --test kill --test build -- --include-ignored
 
 rig: ## Test the rig: a virtual machine with a pure cgroup v2 kernel
 	rig/vm --setup

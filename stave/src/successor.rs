@@ -77,10 +77,20 @@ impl Successor {
         let step = Step { empty_layer: layer.is_none(), ..step.clone() };
         self.set("created", step.created.clone());
         self.history.push(serde_json::to_value(&step)?);
-        if let Some(Made { descriptor, diff_id, .. }) = layer {
-            self.diff_ids.push(diff_id.to_string().into());
-            self.layers.push(descriptor.clone());
-        }
+        self.layers.extend(layer.map(|layer| layer.descriptor.clone()));
+        self.diff_ids.extend(layer.map(|layer| layer.diff_id.to_string().into()));
+        Ok(())
+    }
+
+    /// As [`Successor::push`], with a layer that came from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Successor::push`].
+    pub fn push_layer(&mut self, step: &Step, layer: Descriptor, diff_id: &Digest) -> Result<()> {
+        self.set("created", step.created.clone());
+        self.history.push(serde_json::to_value(step)?);
+        self.layers.push(layer);
+        self.diff_ids.push(diff_id.to_string().into());
         Ok(())
     }
 

@@ -84,6 +84,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (limits, stop, date) = (cli::limits_default(), Stop::default(), successor::date()?);
     let store = cli::store(matches)?;
     let _lock = store.share()?;
+    // What stands half-made among the containers meanwhile is not left over.
+    let _making = Containers::of(&store)?.lock(false)?;
     let (context, text, _unpacked) = context(&store, matches, &stop)?;
     let network = if matches.get_one::<String>("network").is_some_and(|word| word == "none") {
         Network::None

@@ -4,6 +4,7 @@ use super::bundle::MARK;
 use crate::archive::Limits;
 use crate::blob::Blob;
 use crate::cli;
+use crate::container::Containers;
 use crate::diff::{Side, diff};
 use crate::error::During;
 use crate::image::Image;
@@ -20,7 +21,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The command's options.
 pub fn options() -> Command {
@@ -31,7 +32,7 @@ pub fn options() -> Command {
             "Each line: A (added), C (changed) or D (deleted, with all below it), and the path. In a bundle with a copied root \
              files of the same size and time are taken for unchanged.",
         )
-        .arg(image("old").required(true).help("An image of the store; alone, the directory of a bundle that `stave bundle` has made"))
+        .arg(image("old").required(true).help("An image of the store; alone, a container, or the directory of a bundle that `stave bundle` has made"))
         .arg(image("new").help("Another image"))
         .arg(cli::json())
         .args(cli::limit_options())
@@ -56,8 +57,10 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         let (old, new) = (open("old")?, open("new")?);
         diff(&Side { image: &old.0, merged: &old.1 }, &Side { image: &new.0, merged: &new.1 })?
     } else {
-        let path = Path::new(cli::string(matches, "old"));
-        in_bundle(&store, path, &limits, &stop).with_context(|| path.display().to_string())?
+        let wanted = cli::string(matches, "old");
+        let container = Containers::of(&store)?.find(wanted).ok();
+        let path = container.map_or_else(|| PathBuf::from(wanted), |container| container.path);
+        in_bundle(&store, &path, &limits, &stop).with_context(|| path.display().to_string())?
     };
     if matches.get_flag("json") {
         let list = changes.iter().map(|(change, path)| {

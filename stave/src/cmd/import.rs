@@ -2,16 +2,18 @@
 
 use super::load::prepare;
 use crate::archive;
+use crate::build::settings;
 use crate::cli;
-use crate::image::Platform;
+use crate::image::{Platform, Step};
 use crate::layer::Layer;
 use crate::name::Name;
 use crate::print;
 use crate::stop::Stop;
-use crate::store::{Descriptor, Manifest, Named, media};
+use crate::store::Named;
+use crate::successor::Successor;
 use crate::time;
 use anyhow::{Context, Result};
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -34,6 +36,14 @@ pub fn options() -> Command {
                 .long("message")
                 .value_name("TEXT")
                 .help("What to say in its history"),
+        )
+        .arg(
+            Arg::new("change")
+                .short('c')
+                .long("change")
+                .value_name("INSTRUCTION")
+                .action(ArgAction::Append)
+                .help("Say how it is run: CMD, ENTRYPOINT, ENV and the others that `commit` takes"),
         )
         .arg(cli::platform().help("For which machine it is [default: this one]"))
         .arg(cli::quiet("Print the identifier alone"))
@@ -65,23 +75,12 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let from = if path.as_os_str() == "-" { "-".to_owned() } else { subject() };
     let comment =
         matches.get_one::<String>("message").cloned().unwrap_or_else(|| format!("Imported from {from}"));
-    let mut document = json!({
-        "created": created,
-        "architecture": platform.architecture,
-        "os": platform.os,
-        "config": {},
-        "rootfs": { "type": "layers", "diff_ids": [record.diff_id] },
-        "history": [{ "created": created, "comment": comment }],
-    });
-    if let Some(variant) = platform.variant {
-        document["variant"] = variant.into();
-    }
-    let document = serde_json::to_vec(&document)?;
-    let id = store.put(&document)?;
-    let config = Descriptor::new(media::CONFIG, id.clone(), document.len() as u64);
-    let manifest = serde_json::to_vec(&Manifest::new(config, vec![layer]))?;
-    let manifest = Descriptor::new(media::MANIFEST, store.put(&manifest)?, manifest.len() as u64);
     let tags: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut image = Successor::scratch(&platform);
+    settings::change(&mut image, &cli::strings(matches, "change"))?;
+    let step = Step { created: Some(created), comment: Some(comment), ..Step::default() };
+    image.push_layer(&step, layer, &record.diff_id)?;
+    let (manifest, id) = image.put(&store)?;
     store.name(&[Named { manifest, id: id.clone(), names }])?;
     prepare(&store, &id, &limits, &stop);
     drop(progress);

@@ -2,11 +2,11 @@
 //! stave's own, 126 and 127 for a program that cannot be executed or is not there, else the program's.
 
 use crate::cli;
-use crate::container::make::{self, Making};
+use crate::container::make::{self, Made, Making};
 use crate::container::options::{self, Mount, Network, Options, Resources, Seccomp, Security};
 use crate::container::run::OWN_ERROR;
 use crate::container::runtime::Runtime;
-use crate::container::{Container, attend, run as foreground};
+use crate::container::{attend, run as foreground};
 use crate::error::{During, Exit};
 use crate::print;
 use crate::stop::Stop;
@@ -15,7 +15,6 @@ use crate::volume::Volumes;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::io::IsTerminal;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// The command's options.
@@ -163,7 +162,8 @@ fn own(error: anyhow::Error) -> anyhow::Error {
 }
 
 fn start(matches: &ArgMatches) -> Result<u8> {
-    let (store, options, container, root) = make(matches)?;
+    let (store, options, made) = make(matches)?;
+    let Made { container, root, attending: _attending } = made;
     let volumes = Volumes::of(&store)?;
     let gone = |error: anyhow::Error| {
         if options.remove {
@@ -190,17 +190,17 @@ fn start(matches: &ArgMatches) -> Result<u8> {
 /// # Errors
 /// Anything that keeps it from being whole.
 pub fn create(matches: &ArgMatches) -> Result<()> {
-    let (_, _, container, _) = make(matches).map_err(own)?;
-    print::result(&format!("{}\n", container.record.id))
+    let (_, _, made) = make(matches).map_err(own)?;
+    print::result(&format!("{}\n", made.container.record.id))
 }
 
-fn make(matches: &ArgMatches) -> Result<(Store, Options, Container, Option<OwnedFd>)> {
+fn make(matches: &ArgMatches) -> Result<(Store, Options, Made)> {
     let options = read(matches)?;
     let (limits, stop) = (cli::limits_default(), Stop::default());
     let store = cli::store(matches)?;
     let words = cli::strings(matches, "words");
     let wanted = words.first().copied().unwrap_or_default();
-    let (container, root) = {
+    let made = {
         // Until the layers are open; then nobody can take them away.
         let _lock = store.share()?;
         let image = store.image(store.find(wanted)?)?;
@@ -209,7 +209,7 @@ fn make(matches: &ArgMatches) -> Result<(Store, Options, Container, Option<Owned
             Making { store: &store, image: &image, options: &options, runtime, limits: &limits, stop: &stop };
         make::make(&making)?
     };
-    Ok((store, options, container, root))
+    Ok((store, options, made))
 }
 
 fn read(matches: &ArgMatches) -> Result<Options> {

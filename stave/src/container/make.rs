@@ -20,6 +20,7 @@ use crate::time;
 use crate::volume::Volumes;
 use anyhow::{Context, Result, bail, ensure};
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
+use nix::fcntl::Flock;
 use nix::unistd::geteuid;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -49,11 +50,21 @@ struct Root {
     places: Vec<String>,
 }
 
-/// Makes a container, and gives with it the root that is to be attached before it is run, if it has one.
+/// A container that was made.
+pub struct Made {
+    /// The container.
+    pub container: Container,
+    /// What is to be attached before it is run, unless its root is a copy.
+    pub root: Option<OwnedFd>,
+    /// Held until it is run, so that nobody takes it for left over.
+    pub attending: Flock<OwnedFd>,
+}
+
+/// Makes a container.
 ///
 /// # Errors
 /// Anything that keeps it from being whole. Then there is none.
-pub fn make(making: &Making<'_>) -> Result<(Container, Option<OwnedFd>)> {
+pub fn make(making: &Making<'_>) -> Result<Made> {
     let containers = Containers::of(making.store)?;
     let _lock = containers.lock(false)?;
     let (options, image) = (making.options, making.image);
@@ -111,7 +122,9 @@ pub fn make(making: &Making<'_>) -> Result<(Container, Option<OwnedFd>)> {
     check_free(&containers, &record.name)?;
     draft.publish().with_context(|| format!("container {}", record.name))?;
     drop(naming);
-    Ok((Container { path: own, record }, root.mounted.then_some(root.directory)))
+    let container = Container { path: own, record };
+    let attending = container.attend()?;
+    Ok(Made { container, root: root.mounted.then_some(root.directory), attending })
 }
 
 fn check_free(containers: &Containers, name: &str) -> Result<()> {

@@ -91,3 +91,43 @@ fn own_architecture() -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{config, options::Options};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The calls that rules without conditions allow.
+    fn allowed(profile: &Value) -> BTreeSet<String> {
+        let rules = profile["syscalls"].as_array().unwrap().iter();
+        let plain = rules.filter(|rule| rule["action"] == "SCMP_ACT_ALLOW" && rule.get("args").is_none());
+        plain
+            .flat_map(|rule| rule["names"].as_array().unwrap())
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_container_that_asks_for_nothing_may_call_what_dockers_may() {
+        let own = profile(&config::capabilities(&Options::default()));
+        let theirs: Value =
+            serde_json::from_str(include_str!("../../../tests/seccomp/docker-default.json")).unwrap();
+        assert_eq!(allowed(&own), allowed(&theirs));
+        let conditions = |profile: &Value| {
+            let rules = profile["syscalls"].as_array().unwrap().iter();
+            let told = rules.filter(|rule| rule.get("args").is_some() || rule["action"] != "SCMP_ACT_ALLOW");
+            told.map(|rule| (rule["names"].to_string(), rule["errnoRet"].to_string()))
+                .collect::<BTreeSet<_>>()
+        };
+        assert_eq!(conditions(&own), conditions(&theirs));
+    }
+
+    #[test]
+    fn calls_come_with_their_capability() {
+        let with = |name: &str| allowed(&profile(&[name.to_owned()]));
+        assert!(!with("CAP_CHOWN").contains("mount") && with("CAP_SYS_ADMIN").contains("mount"));
+        assert!(with("CAP_SYS_ADMIN").contains("clone3"));
+    }
+}
