@@ -375,7 +375,7 @@ fn dockerfiles() -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static
         ),
         (
             "words",
-            "FROM busy:1\nEXPOSE 80 53/udp 90-92/tcp\nLABEL a=b \"c d\"=\"e f\" g=\"h \\\n i\"\nVOLUME /v [\"/w\"]\nVOLUME [\"/x\", \"/y\"]\nSTOPSIGNAL SIGUSR1\nMAINTAINER somebody <a@b>\n",
+            "FROM busy:1\nEXPOSE 80 53/udp 90-92/tcp\nLABEL a=b \"c d\"=\"e f\" g=\"h \\\n i\"\nVOLUME /v /w\nVOLUME [\"/x\", \"/y\"]\nSTOPSIGNAL SIGUSR1\nMAINTAINER somebody <a@b>\n",
             vec![],
         ),
         (

@@ -216,7 +216,7 @@ fn exit_statuses_are_dockers() {
 fn options_reach_the_program() {
     let Some(place) = Place::new() else { return };
     let run = |arguments: &[&str]| place.succeed(&[&["run", "--rm"], arguments].concat());
-    assert_eq!(run(&["-u", "app", "busy:1", "id"]), "uid=1000(app) gid=1001 groups=1002(more)\n");
+    assert_eq!(run(&["-u", "app", "busy:1", "id"]), "uid=1000(app) gid=1001 groups=1001,1002(more)\n");
     assert_eq!(run(&["-w", "/a/b", "-e", "X=1", "busy:1", "sh", "-c", "echo $PWD $X"]), "/a/b 1\n");
     assert_eq!(run(&["--entrypoint", "echo", "busy:1", "-n", "x"]), "x");
     assert_eq!(run(&["--hostname", "box", "busy:1", "cat", "/etc/hostname"]), "box\n");

@@ -60,11 +60,21 @@ impl Context {
             }
             found = next;
         }
-        found.retain(|path| path.is_empty() || !self.ignore.hides_all(path));
+        found.retain(|path| path.is_empty() || self.is_seen(path));
         if found.is_empty() {
             bail!("{pattern}: no such file or directory in the build context");
         }
         Ok(found)
+    }
+
+    /// Whether a path can be copied: one that is left out only if it is a directory with something in it that is not.
+    fn is_seen(&self, path: &str) -> bool {
+        if !self.ignore.hides(path) {
+            return true;
+        }
+        let directory = || self.open(path).and_then(|opened| Ok(fs::stat(&opened)?));
+        !self.ignore.hides_all(path)
+            && directory().is_ok_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFDIR)
     }
 
     fn step(&self, above: &str, component: &str) -> Result<Vec<String>> {

@@ -4,6 +4,7 @@
 use super::archive;
 use super::context::Context;
 use super::dockerfile::Document;
+use crate::blob::Blob;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::During;
 use crate::stop::Stop;
@@ -120,12 +121,14 @@ impl Sink for Summary {
         Ok(())
     }
 
-    fn file(&mut self, path: &[u8], kind: &Kind, meta: &Meta, mut file: File, stop: &Stop) -> Result<()> {
+    fn file(&mut self, path: &[u8], kind: &Kind, meta: &Meta, file: File, stop: &Stop) -> Result<()> {
         self.describe(path, kind, meta);
+        // From its beginning: the search for holes has moved the file's own place.
+        let mut content = Blob::whole(file).during(|| "fstat".to_owned())?.reader();
         let mut buffer = vec![0; 256 << 10];
         loop {
             stop.check()?;
-            match file.read(&mut buffer).during(|| "read".to_owned())? {
+            match content.read(&mut buffer).during(|| "read".to_owned())? {
                 0 => return Ok(()),
                 got => self.0.update(&buffer[..got]),
             }

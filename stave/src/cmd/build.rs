@@ -7,9 +7,9 @@ use crate::build::dockerfile::Dockerfile;
 use crate::build::{self, Request, archive};
 use crate::bundle::{self, Bundle};
 use crate::cli;
-use crate::container::Containers;
 use crate::container::options::Network;
 use crate::container::runtime::Runtime;
+use crate::container::{Containers, make};
 use crate::draft::{self, Draft};
 use crate::error::During;
 use crate::image::Platform;
@@ -82,6 +82,8 @@ pub fn options() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let names = cli::strings(matches, "tag").into_iter().map(Name::parse).collect::<Result<Vec<_>>>()?;
     let (limits, stop, date) = (cli::limits_default(), Stop::default(), successor::date()?);
+    // Before anything is opened: RUN binds what belongs to this namespace alone.
+    make::isolate()?;
     let store = cli::store(matches)?;
     let _lock = store.share()?;
     // What stands half-made among the containers meanwhile is not left over.

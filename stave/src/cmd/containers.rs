@@ -91,6 +91,7 @@ pub fn start(matches: &ArgMatches) -> Result<()> {
                 _ => {}
             }
         }
+        make::isolate()?;
         make::attach(&container, root(&store, &container)?)?;
         if foreground {
             let code = foreground::run(&container, matches.get_flag("interactive"), None)?;
@@ -174,6 +175,7 @@ pub fn exec(matches: &ArgMatches) -> Result<()> {
     if let Some(user) = matches.get_one::<String>("user") {
         let root = crate::container::copy::open_process_root(pid)?;
         let user = mounted::user_in(&root, user, cli::limits_default().json)?;
+        command.args(["--additional-gids", &user.gid.to_string()]);
         command.args(["--user", &format!("{}:{}", user.uid, user.gid)]);
         let groups =
             user.additional_gids.iter().flat_map(|gid| ["--additional-gids".to_owned(), gid.to_string()]);

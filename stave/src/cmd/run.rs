@@ -172,7 +172,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         }
         error
     };
-    make::attach(&container, root).map_err(gone)?;
+    make::isolate().and_then(|()| make::attach(&container, root)).map_err(gone)?;
     if options.detach {
         attend::start(&store, &container).map_err(gone)?;
         print::result(&format!("{}\n", container.record.id))?;

@@ -173,7 +173,9 @@ fn process(
 ) -> Result<Value> {
     let cwd = options.workdir.as_deref().or(execution.working_dir.as_deref()).unwrap_or("/");
     let cwd = crate::build::settings::directory("/", cwd);
-    let groups: Vec<u32> = facts.user.additional_gids.iter().chain(&options.groups).copied().collect();
+    // The user's own group among them, so that no file that is closed to it can be opened without (CVE-2022-36109).
+    let mut groups = vec![facts.user.gid];
+    groups.extend(facts.user.additional_gids.iter().chain(&options.groups));
     let mut process = json!({
         "terminal": options.tty,
         "user": { "uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": groups },

@@ -20,6 +20,7 @@ use crate::time;
 use crate::volume::Volumes;
 use anyhow::{Context, Result, bail, ensure};
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
+use casque::sys::{mount, process};
 use nix::fcntl::Flock;
 use nix::unistd::geteuid;
 use serde_json::json;
@@ -257,18 +258,27 @@ fn bound(options: &mut Vec<String>) {
     options.push("rbind".to_owned());
 }
 
-/// Attaches the root in a mount namespace of this process's own, which its children inherit. So nothing is mounted on the
-/// host, and nothing is left when they have ended, in whatever way.
+/// Leaves for a mount namespace of this process's own, which its children inherit. So nothing of what is attached later is
+/// mounted on the host, and nothing is left when they have ended, in whatever way. Only root can, and has to.
 ///
 /// # Errors
-/// What unshare(2) and move_mount(2) say.
-pub fn attach(container: &Container, root: Option<OwnedFd>) -> Result<()> {
-    use casque::sys::{mount, process};
-    let Some(root) = root else { return Ok(()) };
+/// What unshare(2) and mount_setattr(2) say.
+pub fn isolate() -> Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
     process::unshare(libc::CLONE_NEWNS).during(|| "unshare the mount namespace".to_owned())?;
     let slave = mount::set_attr(fs::cwd(), c"/", 0, 0, mount::propagation::SLAVE, true);
-    slave.during(|| "make all mounts slaves".to_owned())?;
-    // Opened here: a descriptor from before belongs to the other namespace.
+    slave.during(|| "make all mounts slaves".to_owned())
+}
+
+/// Attaches a container's root; after [`isolate`].
+///
+/// # Errors
+/// What move_mount(2) says.
+pub fn attach(container: &Container, root: Option<OwnedFd>) -> Result<()> {
+    let Some(root) = root else { return Ok(()) };
+    // Opened here: a descriptor from before may belong to the other namespace.
     let place = copy::open(&container.path.join("rootfs"))?;
     mount::attach(root.as_fd(), &place).during(|| "move_mount to rootfs".to_owned())
 }
