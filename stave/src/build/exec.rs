@@ -1,9 +1,8 @@
 //! RUN: a container of the image so far, of which what was written becomes a layer.
 
-use super::context::Context;
 use super::dockerfile::Instruction;
 use super::settings::exec_form;
-use super::stage::{Stage, open_root, places};
+use super::stage::{Stage, places};
 use super::words::{self, Scope};
 use super::{Build, Request};
 use crate::cli;
@@ -236,24 +235,13 @@ impl Mounts {
         }
     }
 
-    /// Opens what is bound, so that no link of the context or the image leads elsewhere, and names it by its descriptor.
+    /// Opens what is bound, so that no link of the context leads elsewhere, and names what was found by its path.
     fn bound(&mut self, from: Option<&str>, source: &str, build: &Build<'_>) -> Result<PathBuf> {
-        let opened = match from {
-            None => build.request.context.open(source)?,
-            Some(from) => {
-                let store = build.request.store;
-                let stored = match build.stage(from) {
-                    Some(stage) => stage.stored(store)?.context("the stage is empty")?,
-                    None => store.find(from)?,
-                };
-                let (root, draft) = open_root(store.image(stored)?, build)?;
-                self.roots.extend(draft);
-                Context { root, ignore: super::context::Ignore::default() }.open(source)?
-            }
-        };
-        let path = format!("/proc/{}/fd/{}", std::process::id(), opened.as_raw_fd());
+        ensure!(from.is_none(), "from= is not known; COPY --from copies from a stage");
+        let opened = build.request.context.open(source)?;
+        let path = path(&opened)?;
         self.held.push(opened);
-        Ok(PathBuf::from(path))
+        Ok(path)
     }
 
     /// A script, in a file that is bound into the container.
@@ -265,7 +253,7 @@ impl Mounts {
         let flags = libc::O_RDONLY | libc::O_NOFOLLOW;
         let file = casque::sys::fs::open_at(draft.directory(), c"script", flags, 0)?;
         casque::sys::fs::chmod(&file, 0o755)?;
-        let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+        let path = path(&file)?;
         let target = format!("/dev/pipes/{name}");
         self.mounts.push(Mount {
             source: Source::Path(path, false),
@@ -277,4 +265,10 @@ impl Mounts {
         self.roots.push(draft);
         Ok(())
     }
+}
+
+/// The path of what is open. The runtime's child looks it up anew: a descriptor of this process belongs to another mount
+/// namespace than the child's, and could not be bound there.
+fn path(opened: &OwnedFd) -> Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).during(|| "readlink".to_owned())
 }

@@ -49,7 +49,7 @@ pub fn options() -> Command {
                 .value_parser(clap::value_parser!(bool))
                 .help("Pause the container meanwhile"),
         )
-        .arg(cli::quiet("Do not print the identifier"))
+        .arg(cli::quiet("Print the identifier alone, as always"))
 }
 
 /// What is committed.
@@ -92,7 +92,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (manifest, id) = image.put(&store)?;
     store.name(&[Named { manifest, id: id.clone(), names }])?;
     prepare(&store, &id, &limits, &stop);
-    if matches.get_flag("quiet") { Ok(()) } else { print::result(&format!("{id}\n")) }
+    print::result(&format!("{id}\n"))
 }
 
 fn write(store: &Store, source: &Source, fresh: &mut Fresh, stop: &Stop) -> Result<()> {

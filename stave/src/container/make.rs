@@ -70,9 +70,10 @@ pub fn make(making: &Making<'_>) -> Result<Made> {
     let _lock = containers.lock(false)?;
     let (options, image) = (making.options, making.image);
     let id = draft::identifier()?;
-    let name = options.name.clone().unwrap_or_else(|| names::name(&id));
-    names::check(&name)?;
-    check_free(&containers, &name)?;
+    if let Some(name) = &options.name {
+        names::check(name)?;
+        check_free(&containers, name)?;
+    }
     let command = config::command(&image.configuration, options)?;
     let draft = containers.begin(&id)?;
     let mounts = mounts(image, options);
@@ -101,6 +102,12 @@ pub fn make(making: &Making<'_>) -> Result<Made> {
     draft.write(c"config.json", &serde_json::to_vec(&config)?)?;
     let execution = image.configuration.config.as_ref();
     let stop_signal = options.stop_signal.clone().or_else(|| execution?.stop_signal.clone());
+    // Now nobody else can take the name.
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => free_name(&containers, &id)?,
+    };
+    check_free(&containers, &name)?;
     let record = Record {
         id,
         name,
@@ -119,13 +126,24 @@ pub fn make(making: &Making<'_>) -> Result<Made> {
     // The same mark as of `bundle`, by which `commit` and `diff` know it.
     let mark = json!({ "image": record.image, "id": record.image_id, "rootfs": record.rootfs });
     draft.write(c"stave.json", &serde_json::to_vec_pretty(&mark)?)?;
-    // Once more, now that nobody else can take it.
-    check_free(&containers, &record.name)?;
     draft.publish().with_context(|| format!("container {}", record.name))?;
     drop(naming);
     let container = Container { path: own, record };
     let attending = container.attend()?;
     Ok(Made { container, root: root.mounted.then_some(root.directory), attending })
+}
+
+/// A name of two words that no container has; with a number if need be.
+fn free_name(containers: &Containers, id: &str) -> Result<String> {
+    let taken: Vec<String> = containers.all()?.into_iter().map(|other| other.record.name).collect();
+    let first = names::name(id);
+    let mut name = first.clone();
+    let mut number = 1_u64;
+    while taken.contains(&name) {
+        number += 1;
+        name = format!("{first}{number}");
+    }
+    Ok(name)
 }
 
 fn check_free(containers: &Containers, name: &str) -> Result<()> {
