@@ -341,8 +341,11 @@ fn killed_builds_leave_the_store_whole() {
     place.succeed(&["verify", "new:1"]);
 }
 
+/// Paths and texts.
+type Files = Vec<(&'static str, &'static str)>;
+
 /// Dockerfiles with the instructions that there are, each with the files of its context.
-fn dockerfiles() -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static str)>)> {
+fn dockerfiles() -> Vec<(&'static str, &'static str, Files)> {
     let hello = vec![("hello", "#!/bin/sh\necho hello\n")];
     vec![
         ("run", "FROM busy:1\nRUN echo one > /one && mkdir -p /x/y && chmod 750 /x\n", vec![]),
