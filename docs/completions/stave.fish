@@ -29,6 +29,20 @@ complete -c stave -n "__fish_stave_needs_command" -l durability -d 'Whether what
 none\t''"
 complete -c stave -n "__fish_stave_needs_command" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_needs_command" -s V -l version -d 'Print version'
+complete -c stave -n "__fish_stave_needs_command" -f -a "run" -d 'Run a program in a new container of an image'
+complete -c stave -n "__fish_stave_needs_command" -f -a "create" -d 'Make a container that `start` runs'
+complete -c stave -n "__fish_stave_needs_command" -f -a "start" -d 'Run the program of containers again'
+complete -c stave -n "__fish_stave_needs_command" -f -a "exec" -d 'Run another program in a container that runs'
+complete -c stave -n "__fish_stave_needs_command" -f -a "ps" -d 'List containers'
+complete -c stave -n "__fish_stave_needs_command" -f -a "logs" -d 'Print what the program of a container in the background has written'
+complete -c stave -n "__fish_stave_needs_command" -f -a "wait" -d 'Wait until containers end, and print their exit statuses'
+complete -c stave -n "__fish_stave_needs_command" -f -a "stop" -d 'Ask containers to end, and after a while kill them'
+complete -c stave -n "__fish_stave_needs_command" -f -a "kill" -d 'Send containers a signal'
+complete -c stave -n "__fish_stave_needs_command" -f -a "rm" -d 'Remove containers with all that was written in them'
+complete -c stave -n "__fish_stave_needs_command" -f -a "build" -d 'Make an image from a Dockerfile'
+complete -c stave -n "__fish_stave_needs_command" -f -a "commit" -d 'Make an image of what was written in a container'
+complete -c stave -n "__fish_stave_needs_command" -f -a "volume" -d 'Directories that outlive containers'
+complete -c stave -n "__fish_stave_needs_command" -f -a "attend" -d 'Wait for a container in the background'
 complete -c stave -n "__fish_stave_needs_command" -f -a "load" -d 'Load the images of an archive into the store'
 complete -c stave -n "__fish_stave_needs_command" -f -a "save" -d 'Save images to an archive'
 complete -c stave -n "__fish_stave_needs_command" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
@@ -50,9 +64,221 @@ complete -c stave -n "__fish_stave_needs_command" -f -a "unpack" -d 'Unpack an i
 complete -c stave -n "__fish_stave_needs_command" -f -a "diff" -d 'Show how the files of two images differ, or what was written in a bundle'
 complete -c stave -n "__fish_stave_needs_command" -f -a "verify" -d 'Read images again and compare everything with its digest'
 complete -c stave -n "__fish_stave_needs_command" -f -a "df" -d 'Show what takes room in the store'
-complete -c stave -n "__fish_stave_needs_command" -f -a "prune" -d 'Remove images without a name and what nothing refers to'
+complete -c stave -n "__fish_stave_needs_command" -f -a "prune" -d 'Remove images without a name, steps of builds, and what nothing refers to'
 complete -c stave -n "__fish_stave_needs_command" -f -a "fsck" -d 'Read the whole store and check it'
 complete -c stave -n "__fish_stave_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c stave -n "__fish_stave_using_subcommand run" -l name -d 'How to call the container [default: two words]' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s e -l env -d 'Set a variable; without a value it is the caller\'s' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l env-file -d 'Set the variables of a file, one on a line' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s v -l volume -d 'Mount a path of the machine or a volume; options: ro, nocopy' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l mount -d 'Mount something: type=bind|volume|tmpfs,source=,target=[,readonly]' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l tmpfs -d 'Mount a file system in memory' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s w -l workdir -d 'Where the program starts' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s u -l user -d 'Who runs the program: names of the image, or numbers' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l group-add -d 'Add a supplementary group' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l entrypoint -d 'The program, in place of the image\'s entry point' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s h -l hostname -d 'How the machine is called in the container' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s l -l label -d 'Say something about the container' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l net -l network -d 'The machine\'s network, or none' -r -f -a "host\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand run" -s p -l publish -d 'Accepted where it changes nothing: the container has the machine\'s ports' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l stop-signal -d 'The signal that asks the program to end' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l ulimit -d 'A resource limit of the program' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l runtime -d 'The runtime, with runc\'s command line [default: casque, beside this program or in PATH]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand run" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l cap-add -d 'Add a capability to Docker\'s fourteen, or ALL' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l cap-drop -d 'Take a capability away, or ALL' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l security-opt -d 'seccomp=FILE, seccomp=unconfined, or no-new-privileges' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s m -l memory -d 'Memory; units: k, m, g' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l cpus -d 'How many CPUs\' time, such as 1.5' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -s c -l cpu-shares -d 'Share of the CPU beside others; 1024 is the common one' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l cpuset-cpus -d 'On which CPUs' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
+complete -c stave -n "__fish_stave_using_subcommand run" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand run" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand run" -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand run" -s i -l interactive -d 'Give the program this standard input'
+complete -c stave -n "__fish_stave_using_subcommand run" -s t -l tty -d 'Give the program a terminal'
+complete -c stave -n "__fish_stave_using_subcommand run" -l read-only -d 'Nothing in the root can be written to'
+complete -c stave -n "__fish_stave_using_subcommand run" -l privileged -d 'Everything is allowed: for trusted programs'
+complete -c stave -n "__fish_stave_using_subcommand run" -s d -l detach -d 'Do not wait for the program: print the container\'s identifier'
+complete -c stave -n "__fish_stave_using_subcommand run" -l rm -d 'Remove the container when it ends'
+complete -c stave -n "__fish_stave_using_subcommand create" -l name -d 'How to call the container [default: two words]' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s e -l env -d 'Set a variable; without a value it is the caller\'s' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l env-file -d 'Set the variables of a file, one on a line' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s v -l volume -d 'Mount a path of the machine or a volume; options: ro, nocopy' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l mount -d 'Mount something: type=bind|volume|tmpfs,source=,target=[,readonly]' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l tmpfs -d 'Mount a file system in memory' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s w -l workdir -d 'Where the program starts' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s u -l user -d 'Who runs the program: names of the image, or numbers' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l group-add -d 'Add a supplementary group' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l entrypoint -d 'The program, in place of the image\'s entry point' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s h -l hostname -d 'How the machine is called in the container' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s l -l label -d 'Say something about the container' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l net -l network -d 'The machine\'s network, or none' -r -f -a "host\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand create" -s p -l publish -d 'Accepted where it changes nothing: the container has the machine\'s ports' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l stop-signal -d 'The signal that asks the program to end' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l ulimit -d 'A resource limit of the program' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l runtime -d 'The runtime, with runc\'s command line [default: casque, beside this program or in PATH]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand create" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l cap-add -d 'Add a capability to Docker\'s fourteen, or ALL' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l cap-drop -d 'Take a capability away, or ALL' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l security-opt -d 'seccomp=FILE, seccomp=unconfined, or no-new-privileges' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s m -l memory -d 'Memory; units: k, m, g' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l cpus -d 'How many CPUs\' time, such as 1.5' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -s c -l cpu-shares -d 'Share of the CPU beside others; 1024 is the common one' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l cpuset-cpus -d 'On which CPUs' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
+complete -c stave -n "__fish_stave_using_subcommand create" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand create" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand create" -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand create" -s i -l interactive -d 'Give the program this standard input'
+complete -c stave -n "__fish_stave_using_subcommand create" -s t -l tty -d 'Give the program a terminal'
+complete -c stave -n "__fish_stave_using_subcommand create" -l read-only -d 'Nothing in the root can be written to'
+complete -c stave -n "__fish_stave_using_subcommand create" -l privileged -d 'Everything is allowed: for trusted programs'
+complete -c stave -n "__fish_stave_using_subcommand create" -l rm -d 'Remove the container when it ends'
+complete -c stave -n "__fish_stave_using_subcommand start" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand start" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand start" -s a -l attach -d 'Wait for the program, which has this standard output'
+complete -c stave -n "__fish_stave_using_subcommand start" -s i -l interactive -d 'Give the program this standard input; with --attach'
+complete -c stave -n "__fish_stave_using_subcommand start" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand exec" -s e -l env -d 'Set a variable' -r
+complete -c stave -n "__fish_stave_using_subcommand exec" -s w -l workdir -d 'Where the program starts' -r
+complete -c stave -n "__fish_stave_using_subcommand exec" -s u -l user -d 'Who runs the program' -r
+complete -c stave -n "__fish_stave_using_subcommand exec" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand exec" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand exec" -s i -l interactive -d 'Give the program this standard input'
+complete -c stave -n "__fish_stave_using_subcommand exec" -s t -l tty -d 'Give the program a terminal'
+complete -c stave -n "__fish_stave_using_subcommand exec" -s d -l detach -d 'Do not wait for the program'
+complete -c stave -n "__fish_stave_using_subcommand exec" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand ps" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand ps" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand ps" -s a -l all -d 'Also those that do not run'
+complete -c stave -n "__fish_stave_using_subcommand ps" -s q -l quiet -d 'Print identifiers only'
+complete -c stave -n "__fish_stave_using_subcommand ps" -l no-trunc -d 'Print everything at full length'
+complete -c stave -n "__fish_stave_using_subcommand ps" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand ps" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand logs" -s n -l tail -d 'The last lines only' -r
+complete -c stave -n "__fish_stave_using_subcommand logs" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand logs" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand logs" -s f -l follow -d 'Go on until it ends'
+complete -c stave -n "__fish_stave_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand wait" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand wait" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand stop" -s t -l time -d 'How long to wait' -r
+complete -c stave -n "__fish_stave_using_subcommand stop" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand stop" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand kill" -s s -l signal -d 'A name or a number' -r
+complete -c stave -n "__fish_stave_using_subcommand kill" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand kill" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand kill" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand rm" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand rm" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand rm" -s f -l force -d 'Kill those that run'
+complete -c stave -n "__fish_stave_using_subcommand rm" -s v -l volumes -d 'Also the volumes without a name that only they had'
+complete -c stave -n "__fish_stave_using_subcommand rm" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand build" -s f -l file -d 'The Dockerfile; `-` is the standard input [default: DIR/Dockerfile]' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -s t -l tag -d 'How to call the image' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -l build-arg -d 'The value of an ARG' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -l label -d 'Say something about the image' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -l target -d 'The stage to build' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -l network -d 'RUN\'s network' -r -f -a "host\t''
+none\t''
+default\t''"
+complete -c stave -n "__fish_stave_using_subcommand build" -l secret -d 'A file for RUN --mount=type=secret' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -l iidfile -d 'Write the identifier to this file' -r -F
+complete -c stave -n "__fish_stave_using_subcommand build" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -l runtime -d 'The runtime, with runc\'s command line [default: casque]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand build" -l progress -d 'Accepted: the output is plain' -r
+complete -c stave -n "__fish_stave_using_subcommand build" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand build" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand build" -l no-cache -d 'Perform every step'
+complete -c stave -n "__fish_stave_using_subcommand build" -s q -l quiet -d 'Print the identifier only'
+complete -c stave -n "__fish_stave_using_subcommand build" -l rm -d 'Accepted: containers of RUN never stay'
+complete -c stave -n "__fish_stave_using_subcommand build" -l force-rm -d 'Accepted: containers of RUN never stay'
+complete -c stave -n "__fish_stave_using_subcommand build" -l pull -d 'Accepted: images are never fetched'
+complete -c stave -n "__fish_stave_using_subcommand build" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand commit" -s a -l author -d 'Who made it' -r
+complete -c stave -n "__fish_stave_using_subcommand commit" -s m -l message -d 'What to say in its history' -r
+complete -c stave -n "__fish_stave_using_subcommand commit" -s c -l change -d 'Change how it is run: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, USER, VOLUME or WORKDIR' -r
+complete -c stave -n "__fish_stave_using_subcommand commit" -s p -l pause -d 'Pause the container meanwhile' -r -f -a "true\t''
+false\t''"
+complete -c stave -n "__fish_stave_using_subcommand commit" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand commit" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand commit" -s q -l quiet -d 'Print the identifier alone, as always'
+complete -c stave -n "__fish_stave_using_subcommand commit" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "create" -d 'Make a volume'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "ls" -d 'List volumes'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "list" -d 'List volumes'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "inspect" -d 'Show all that is known of volumes, as JSON'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "rm" -d 'Remove volumes that no container has'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "prune" -d 'Remove volumes without a name that no container has'
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -l label -d 'Say something about it' -r
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print names only'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print names only'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -s f -l force -d 'One that is not there is no error'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also those with a name'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -s f -l force -d 'Accepted: nothing is asked'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a volume'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List volumes'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of volumes, as JSON'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes that no container has'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove volumes without a name that no container has'
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c stave -n "__fish_stave_using_subcommand attend" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand attend" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+none\t''"
+complete -c stave -n "__fish_stave_using_subcommand attend" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand load" -s i -l input -d 'The archive, as `docker load` takes it' -r -F
 complete -c stave -n "__fish_stave_using_subcommand load" -l tag -d 'Call the image so; there must be only one in the archive' -r
 complete -c stave -n "__fish_stave_using_subcommand load" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
@@ -86,6 +312,7 @@ complete -c stave -n "__fish_stave_using_subcommand save" -s q -l quiet -d 'Do n
 complete -c stave -n "__fish_stave_using_subcommand save" -l json -d 'Print as JSON what was saved; needs -o'
 complete -c stave -n "__fish_stave_using_subcommand save" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand import" -s m -l message -d 'What to say in its history' -r
+complete -c stave -n "__fish_stave_using_subcommand import" -s c -l change -d 'Say how it is run: CMD, ENTRYPOINT, ENV and the others that `commit` takes' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l platform -d 'For which machine it is [default: this one]' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l max-size -d 'All layers together, inflated [default: 274877906944]' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l max-ratio -d 'How many times its packed size a layer may have, past 1 GiB [default: 1000]' -r
@@ -314,26 +541,45 @@ complete -c stave -n "__fish_stave_using_subcommand fsck" -l repair -d 'Remove w
 complete -c stave -n "__fish_stave_using_subcommand fsck" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -s h -l help -d 'Print help'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "load" -d 'Load the images of an archive into the store'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "save" -d 'Save images to an archive'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "export" -d 'Write the file system of an image as one tar'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "pull" -d 'Pull an image from a registry into the store'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "push" -d 'Push an image of the store to a registry'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "search" -d 'Search a registry for images'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "login" -d 'Log in to a registry'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "logout" -d 'Forget the credentials for a registry'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "images" -d 'List the images of the store'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "history" -d 'Show how an image was made'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "inspect" -d 'Show all that is known of images, as JSON'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "tag" -d 'Give an image another name'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "rmi" -d 'Remove names, and images with their last name'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "bundle" -d 'Make an OCI bundle of an image: config.json and rootfs'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unbundle" -d 'Remove a bundle that `stave bundle` has made'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unpack" -d 'Unpack an image into an OCI bundle: config.json and rootfs'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "diff" -d 'Show how the files of two images differ, or what was written in a bundle'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "verify" -d 'Read images again and compare everything with its digest'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "df" -d 'Show what takes room in the store'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "prune" -d 'Remove images without a name and what nothing refers to'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "fsck" -d 'Read the whole store and check it'
-complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "run" -d 'Run a program in a new container of an image'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "create" -d 'Make a container that `start` runs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "start" -d 'Run the program of containers again'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "exec" -d 'Run another program in a container that runs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "ps" -d 'List containers'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "logs" -d 'Print what the program of a container in the background has written'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "wait" -d 'Wait until containers end, and print their exit statuses'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "stop" -d 'Ask containers to end, and after a while kill them'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "kill" -d 'Send containers a signal'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "rm" -d 'Remove containers with all that was written in them'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "build" -d 'Make an image from a Dockerfile'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "commit" -d 'Make an image of what was written in a container'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "volume" -d 'Directories that outlive containers'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "attend" -d 'Wait for a container in the background'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "load" -d 'Load the images of an archive into the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "save" -d 'Save images to an archive'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "import" -d 'Make an image of one layer from a tar of a file system'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "export" -d 'Write the file system of an image as one tar'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "pull" -d 'Pull an image from a registry into the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "push" -d 'Push an image of the store to a registry'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "search" -d 'Search a registry for images'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "login" -d 'Log in to a registry'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "logout" -d 'Forget the credentials for a registry'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "images" -d 'List the images of the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "history" -d 'Show how an image was made'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "inspect" -d 'Show all that is known of images, as JSON'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "tag" -d 'Give an image another name'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "rmi" -d 'Remove names, and images with their last name'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "bundle" -d 'Make an OCI bundle of an image: config.json and rootfs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unbundle" -d 'Remove a bundle that `stave bundle` has made'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "unpack" -d 'Unpack an image into an OCI bundle: config.json and rootfs'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "diff" -d 'Show how the files of two images differ, or what was written in a bundle'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "verify" -d 'Read images again and compare everything with its digest'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "df" -d 'Show what takes room in the store'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "prune" -d 'Remove images without a name, steps of builds, and what nothing refers to'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "fsck" -d 'Read the whole store and check it'
+complete -c stave -n "__fish_stave_using_subcommand help; and not __fish_seen_subcommand_from run create start exec ps logs wait stop kill rm build commit volume attend load save import export pull push search login logout images history inspect tag rmi bundle unbundle unpack diff verify df prune fsck help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c stave -n "__fish_stave_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "create" -d 'Make a volume'
+complete -c stave -n "__fish_stave_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "ls" -d 'List volumes'
+complete -c stave -n "__fish_stave_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "inspect" -d 'Show all that is known of volumes, as JSON'
+complete -c stave -n "__fish_stave_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "rm" -d 'Remove volumes that no container has'
+complete -c stave -n "__fish_stave_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "prune" -d 'Remove volumes without a name that no container has'
