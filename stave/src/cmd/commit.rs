@@ -146,9 +146,13 @@ fn source(store: &Store, wanted: &str, pause: bool) -> Result<(Source, Paused)> 
             mark.ok().with_context(|| format!("`stave bundle` has not made it: there is no {name} in it"))?;
         let mark: Mark = serde_json::from_slice(&mark).with_context(|| name.into_owned())?;
         let image = store.find(&mark.id).context("its image")?;
-        ensure!(matches!(mark.rootfs.as_str(), "mount" | "copy"), "its root is {}", mark.rootfs);
+        ensure!(
+            matches!(mark.rootfs.as_str(), "mount" | "container" | "copy"),
+            "its root is {}",
+            mark.rootfs
+        );
         let places = places.iter().map(|place| place.trim_start_matches('/').as_bytes().to_vec()).collect();
-        Ok(Source { path: path.clone(), image, mounted: mark.rootfs == "mount", places })
+        Ok(Source { path: path.clone(), image, mounted: mark.rootfs != "copy", places })
     };
     match found().with_context(|| wanted.to_owned()) {
         Ok(source) => Ok((source, paused)),
