@@ -34,7 +34,7 @@ VM_TESTS := cgroup limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
+.PHONY: order help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -144,6 +144,10 @@ install: build ## Install both programs below PREFIX, man pages and completions 
 	done
 
 # The program has to be where the README tells the engines to look for it.
+order: setup ## Find out anew how the linker is to order casque's functions
+	CASQUE_SYMBOLS=1 $(CARGO) build --release --locked -p casque --target-dir target/symbols
+	bench/order target/symbols/$(TARGET)/release/casque
+
 install-test: build ## Install into an empty folder, and see what is there
 	@to=$$(mktemp -d) && trap 'rm -rf "$$to"' EXIT && $(MAKE) -s -o build install DESTDIR="$$to" PREFIX=/usr/local && \
 	"$$to/usr/local/bin/casque" --version && "$$to/usr/local/bin/stave" --version && \

@@ -3,8 +3,13 @@
 fn main() {
     let set = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
     println!("cargo::rerun-if-changed=bench/order.ld");
+    println!("cargo::rerun-if-env-changed=CASQUE_SYMBOLS");
     if set("PROFILE", "release") && set("CARGO_CFG_TARGET_ARCH", "x86_64") {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/order.ld");
         println!("cargo::rustc-link-arg-bin=casque=-Wl,-T,{script}");
+        // `strip` of the profile does not reach a package that has settings of its own.
+        if std::env::var_os("CASQUE_SYMBOLS").is_none() {
+            println!("cargo::rustc-link-arg-bin=casque=-Wl,--strip-all");
+        }
     }
 }
