@@ -63,12 +63,13 @@ impl<'a> Spawner<'a> {
         let born = Arc::new(Born::default());
         let order = Order { ready, cgroup, born: Arc::clone(&born) };
         self.0.send(order).map_err(|_| Errno::ECHILD)?;
-        match link::receive(link)?.ok_or(Errno::ECHILD)?.errno {
-            0 => {
+        match link::receive(link)? {
+            Some(word) if word.errno != 0 => Err(Errno::from_raw(word.errno)),
+            // Without a word it was killed at once, of which the next rendezvous will tell.
+            _ => {
                 let (pid, pidfd) = born.take().ok_or(Errno::ECHILD)?;
                 Ok(Child { pid, pidfd })
             }
-            errno => Err(Errno::from_raw(errno)),
         }
     }
 }
