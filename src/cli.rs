@@ -88,14 +88,14 @@ pub fn may_name(words: &[OsString], commands: &[&str]) -> bool {
 }
 
 /// Parses the words of the command line, the program's name first.
-pub fn parse(words: Vec<OsString>) -> Result<Line, clap::Error> {
-    if let Some(line) = Line::read(&words) {
+pub fn parse(words: &[OsString]) -> Result<Line, clap::Error> {
+    if let Some(line) = Line::read(words) {
         return Ok(line);
     }
     // Engines that pass Go's spelling (containerd/go-runc, restore) mean the long option.
-    let words =
-        words.into_iter().map(|word| if word == "-no-subreaper" { "--no-subreaper".into() } else { word });
-    casque().try_get_matches_from(words).map(|matches| Line::of(&matches))
+    let spelled =
+        |word: &OsString| if word == "-no-subreaper" { "--no-subreaper".into() } else { word.clone() };
+    casque().try_get_matches_from(words.iter().map(spelled)).map(|matches| Line::of(&matches))
 }
 
 /// What can be understood of a command line with a mistake: the global options before it.

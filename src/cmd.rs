@@ -79,7 +79,7 @@ pub fn seal_for(words: &[OsString]) -> bool {
 pub fn main(words: Vec<OsString>) -> u8 {
     let version =
         words.get(1).is_some_and(|word| ["--version", "-v", "-V"].iter().any(|version| word == version));
-    let line = match crate::cli::parse(words.clone()) {
+    let line = match crate::cli::parse(&words) {
         // It needs no command.
         Err(_) if version => return print_version(),
         Err(error) => return usage(words, &error),
@@ -208,23 +208,21 @@ fn utf8(path: PathBuf, option: &str) -> Result<String> {
 impl Bundle {
     /// Reads `--bundle` and the options of create and run.
     pub fn read(args: &Values, start: bool) -> Result<Bundle> {
-        let dir = args.path("bundle").map(Path::to_path_buf).unwrap_or_else(|| PathBuf::from("."));
-        let dir = absolute(&dir)?;
+        let dir = absolute(args.path("bundle").unwrap_or(Path::new(".")))?;
         let (option, file) = match args.path("config") {
             Some(file) => ("--config", absolute(file)?),
             None => ("--bundle", dir.join("config.json")),
         };
         let config = read_file(&file).at(option, format!("read {}", file.display()))?;
-        let set = |name| args.flag(name);
         let [pid_file, console_socket, pidfd_socket] = socket_paths(args)?;
         // `plan` and `check` do not mind which of the two ways a terminal goes.
-        let detach = if start { set("detach") } else { console_socket.is_some() };
+        let detach = if start { args.flag("detach") } else { console_socket.is_some() };
         let request = Request {
             id: args.text("ID").map(str::to_owned).unwrap_or_default(),
             bundle: utf8(dir, "--bundle")?,
             pid_file,
-            no_pivot: set("no-pivot"),
-            no_new_keyring: set("no-new-keyring"),
+            no_pivot: args.flag("no-pivot"),
+            no_new_keyring: args.flag("no-new-keyring"),
             preserve_fds: args.number("preserve-fds").unwrap_or(0),
             start,
             terminal: console::Wanted { socket: console_socket, detach, size: None },

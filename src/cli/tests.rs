@@ -122,7 +122,7 @@ fn what_engines_send_is_understood_and_quickly() {
         for line in calls {
             if line.contains("-no-subreaper") {
                 assert_eq!(
-                    parse(words(line)).unwrap_or_else(|error| panic!("{who}: {line}: {error}")).command,
+                    parse(&words(line)).unwrap_or_else(|error| panic!("{who}: {line}: {error}")).command,
                     "create"
                 );
                 continue;

@@ -37,7 +37,7 @@ pub enum Side {
 /// Makes a process as fork(2) does, with `flags` of [`clone`] and namespaces (clone3(2)). `cgroup` is the
 /// directory for `INTO_CGROUP`. Memory is not shared: `VM` must not be among the flags ([`clone_sharing`] is for that).
 ///
-/// The calling process must have a single thread, for the child has only that one and no lock will be released.
+/// The child has the calling thread alone, so it must wait for no lock: another thread may have held it.
 pub fn clone3(flags: u64, exit_signal: i32, cgroup: Option<BorrowedFd>) -> Result<Side> {
     let mut pidfd: i32 = -1;
     // SAFETY: clone_args is a plain kernel structure for which all zeroes is a valid value.
@@ -284,7 +284,7 @@ pub fn setns(namespace: impl AsFd, kind: i32) -> Result<()> {
 
 /// Leaves shared namespaces for new ones (unshare(2)).
 pub fn unshare(flags: i32) -> Result<()> {
-    // SAFETY: no memory is passed, and the process has a single thread.
+    // SAFETY: no memory is passed; namespaces are of the calling thread alone.
     check(unsafe { libc::unshare(flags) }.into()).map(drop)
 }
 
