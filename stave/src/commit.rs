@@ -6,11 +6,11 @@ use crate::merged::Merged;
 use crate::stop::Stop;
 use crate::store::Fresh;
 use crate::tar::{Kind, Meta};
-use crate::tree::{Ino, Node, ROOT, Tree};
 use crate::upper::{self, Meaning};
 use crate::walk::{Item, Next, walk};
+use crate::written::{paths, same};
 use anyhow::{Context, Result, ensure};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 
 /// A layer in the making, and which inodes are in it under which name.
@@ -57,7 +57,7 @@ pub fn of_copy(
         }
         let old = before.remove(item.path).map(|ino| merged.tree.inode(ino));
         let same = match old {
-            Some(old) => same(&old.meta, &old.node, item)?,
+            Some(old) => same(old, item)?,
             None => made.contains(item.path) && (item.is_directory() || item.facts.st_size == 0),
         };
         if !same {
@@ -73,44 +73,6 @@ pub fn of_copy(
         }
     }
     Ok(())
-}
-
-/// Every path of the tree but the root's.
-fn paths(tree: &Tree) -> BTreeMap<Vec<u8>, Ino> {
-    let (mut paths, mut todo) = (BTreeMap::new(), vec![(Vec::new(), ROOT)]);
-    while let Some((path, ino)) = todo.pop() {
-        if let Node::Directory(directory) = &tree.inode(ino).node {
-            let slash: &[u8] = if path.is_empty() { b"" } else { b"/" };
-            todo.extend(directory.children().map(|(name, child)| ([&path, slash, name].concat(), child)));
-        }
-        if !path.is_empty() {
-            paths.insert(path, ino);
-        }
-    }
-    paths
-}
-
-fn same(old: &Meta, node: &Node, item: &Item<'_>) -> Result<bool> {
-    let new = item.meta()?;
-    let xattrs = old.xattrs.iter().filter(|(name, _)| !crate::unpack::is_dropped(name));
-    let owner = !nix::unistd::geteuid().is_root() || (old.uid, old.gid) == (new.uid, new.gid);
-    if !owner || old.mode != new.mode && !matches!(node, Node::Symlink(_)) || !xattrs.eq(new.xattrs.iter()) {
-        return Ok(false);
-    }
-    let kind = item.facts.st_mode & libc::S_IFMT;
-    let device = (libc::major(item.facts.st_rdev), libc::minor(item.facts.st_rdev));
-    Ok(match node {
-        // Its time tells of the names in it, which tell for themselves.
-        Node::Directory(_) => kind == libc::S_IFDIR,
-        Node::File { size, .. } => {
-            let length = u64::try_from(item.facts.st_size)?;
-            kind == libc::S_IFREG && *size == length && old.mtime == new.mtime
-        }
-        Node::Symlink(target) => matches!(item.kind()?, Some((Kind::Symlink(now), _)) if now == *target),
-        Node::Character(major, minor) => kind == libc::S_IFCHR && device == (*major, *minor),
-        Node::Block(major, minor) => kind == libc::S_IFBLK && device == (*major, *minor),
-        Node::Fifo => kind == libc::S_IFIFO,
-    })
 }
 
 impl Layer<'_> {

@@ -4,7 +4,7 @@
 use crate::diff::Change;
 use crate::stop::Stop;
 use crate::tar::Kind;
-use crate::tree::{Ino, Node, ROOT, Tree};
+use crate::tree::{Ino, Inode, Node, ROOT, Tree};
 use crate::unpack::is_dropped;
 use crate::upper::{self, Meaning};
 use crate::walk::{Item, Next, walk};
@@ -62,7 +62,9 @@ pub fn of_copy(root: OwnedFd, tree: &Tree, stop: &Stop) -> Result<Changes> {
         }
         match before.remove(item.path) {
             None => changes.push((Change::Added, item.path.to_vec())),
-            Some(old) if !same(tree, old, item)? => changes.push((Change::Changed, item.path.to_vec())),
+            Some(old) if !same(tree.inode(old), item)? || is_touched(tree.inode(old), item)? => {
+                changes.push((Change::Changed, item.path.to_vec()))
+            }
             Some(_) => {}
         }
         Ok(Next::Enter)
@@ -86,7 +88,7 @@ fn parent(path: &[u8]) -> Option<&[u8]> {
 }
 
 /// Every path of the tree but the root's, without a slash in front.
-fn paths(tree: &Tree) -> BTreeMap<Vec<u8>, Ino> {
+pub fn paths(tree: &Tree) -> BTreeMap<Vec<u8>, Ino> {
     let (mut paths, mut todo) = (BTreeMap::new(), vec![(Vec::new(), ROOT)]);
     while let Some((path, ino)) = todo.pop() {
         if let Node::Directory(directory) = &tree.inode(ino).node {
@@ -100,9 +102,18 @@ fn paths(tree: &Tree) -> BTreeMap<Vec<u8>, Ino> {
     paths
 }
 
-fn same(tree: &Tree, old: Ino, item: &Item<'_>) -> Result<bool> {
-    let (old, new) = (tree.inode(old), item.meta()?);
-    let (node, old) = (&old.node, &old.meta);
+/// Whether names in a directory have changed, of which its time tells.
+fn is_touched(old: &Inode, item: &Item<'_>) -> Result<bool> {
+    Ok(item.is_directory() && old.meta.mtime != item.meta()?.mtime)
+}
+
+/// Whether a file of a copy is the one that the image has. The time of a directory does not count: names in it tell for
+/// themselves.
+///
+/// # Errors
+/// What is there cannot be looked at.
+pub fn same(old: &Inode, item: &Item<'_>) -> Result<bool> {
+    let (node, old, new) = (&old.node, &old.meta, item.meta()?);
     // Whoever is not root has made the copy without owners and most attributes.
     if nix::unistd::geteuid().is_root() {
         let xattrs = old.xattrs.iter().filter(|(name, _)| !is_dropped(name));
@@ -116,7 +127,7 @@ fn same(tree: &Tree, old: Ino, item: &Item<'_>) -> Result<bool> {
     let kind = item.facts.st_mode & libc::S_IFMT;
     let device = (libc::major(item.facts.st_rdev), libc::minor(item.facts.st_rdev));
     Ok(match node {
-        Node::Directory(_) => kind == libc::S_IFDIR && old.mtime == new.mtime,
+        Node::Directory(_) => kind == libc::S_IFDIR,
         Node::File { size, .. } => {
             kind == libc::S_IFREG && u64::try_from(item.facts.st_size) == Ok(*size) && old.mtime == new.mtime
         }
