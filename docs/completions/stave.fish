@@ -25,7 +25,7 @@ function __fish_stave_using_subcommand
 end
 
 complete -c stave -n "__fish_stave_needs_command" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_needs_command" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_needs_command" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_needs_command" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_needs_command" -s V -l version -d 'Print version'
@@ -97,7 +97,7 @@ complete -c stave -n "__fish_stave_using_subcommand run" -l cpuset-cpus -d 'On w
 complete -c stave -n "__fish_stave_using_subcommand run" -l pids-limit -d 'Processes; -1 for no limit' -r
 complete -c stave -n "__fish_stave_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c stave -n "__fish_stave_using_subcommand run" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand run" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand run" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand run" -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand run" -s i -l interactive -d 'Give the program this standard input'
@@ -136,7 +136,7 @@ complete -c stave -n "__fish_stave_using_subcommand create" -l cpuset-cpus -d 'O
 complete -c stave -n "__fish_stave_using_subcommand create" -l pids-limit -d 'Processes; -1 for no limit' -r
 complete -c stave -n "__fish_stave_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c stave -n "__fish_stave_using_subcommand create" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand create" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand create" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand create" -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand create" -s i -l interactive -d 'Give the program this standard input'
@@ -145,7 +145,7 @@ complete -c stave -n "__fish_stave_using_subcommand create" -l read-only -d 'Not
 complete -c stave -n "__fish_stave_using_subcommand create" -l privileged -d 'Everything is allowed: for trusted programs'
 complete -c stave -n "__fish_stave_using_subcommand create" -l rm -d 'Remove the container when it ends'
 complete -c stave -n "__fish_stave_using_subcommand start" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand start" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand start" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand start" -s a -l attach -d 'Wait for the program, which has this standard output'
 complete -c stave -n "__fish_stave_using_subcommand start" -s i -l interactive -d 'Give the program this standard input; with --attach'
@@ -154,14 +154,14 @@ complete -c stave -n "__fish_stave_using_subcommand exec" -s e -l env -d 'Set a 
 complete -c stave -n "__fish_stave_using_subcommand exec" -s w -l workdir -d 'Where the program starts' -r
 complete -c stave -n "__fish_stave_using_subcommand exec" -s u -l user -d 'Who runs the program' -r
 complete -c stave -n "__fish_stave_using_subcommand exec" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand exec" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand exec" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand exec" -s i -l interactive -d 'Give the program this standard input'
 complete -c stave -n "__fish_stave_using_subcommand exec" -s t -l tty -d 'Give the program a terminal'
 complete -c stave -n "__fish_stave_using_subcommand exec" -s d -l detach -d 'Do not wait for the program'
 complete -c stave -n "__fish_stave_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand ps" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand ps" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand ps" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand ps" -s a -l all -d 'Also those that do not run'
 complete -c stave -n "__fish_stave_using_subcommand ps" -s q -l quiet -d 'Print identifiers only'
@@ -170,26 +170,26 @@ complete -c stave -n "__fish_stave_using_subcommand ps" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand ps" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand logs" -s n -l tail -d 'The last lines only' -r
 complete -c stave -n "__fish_stave_using_subcommand logs" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand logs" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand logs" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand logs" -s f -l follow -d 'Go on until it ends'
 complete -c stave -n "__fish_stave_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand wait" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand wait" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand wait" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand stop" -s t -l time -d 'How long to wait' -r
 complete -c stave -n "__fish_stave_using_subcommand stop" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand stop" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand stop" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand kill" -s s -l signal -d 'A name or a number' -r
 complete -c stave -n "__fish_stave_using_subcommand kill" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand kill" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand kill" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand rm" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand rm" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand rm" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand rm" -s f -l force -d 'Kill those that run'
 complete -c stave -n "__fish_stave_using_subcommand rm" -s v -l volumes -d 'Also the volumes without a name that only they had'
@@ -208,7 +208,7 @@ complete -c stave -n "__fish_stave_using_subcommand build" -l platform -d 'For w
 complete -c stave -n "__fish_stave_using_subcommand build" -l runtime -d 'The runtime, with runc\'s command line [default: casque]' -r -F
 complete -c stave -n "__fish_stave_using_subcommand build" -l progress -d 'Accepted: the output is plain' -r
 complete -c stave -n "__fish_stave_using_subcommand build" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand build" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand build" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand build" -l no-cache -d 'Perform every step'
 complete -c stave -n "__fish_stave_using_subcommand build" -s q -l quiet -d 'Print the identifier only'
@@ -222,12 +222,12 @@ complete -c stave -n "__fish_stave_using_subcommand commit" -s c -l change -d 'C
 complete -c stave -n "__fish_stave_using_subcommand commit" -s p -l pause -d 'Pause the container meanwhile' -r -f -a "true\t''
 false\t''"
 complete -c stave -n "__fish_stave_using_subcommand commit" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand commit" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand commit" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand commit" -s q -l quiet -d 'Print the identifier alone, as always'
 complete -c stave -n "__fish_stave_using_subcommand commit" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "create" -d 'Make a volume'
@@ -239,32 +239,32 @@ complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_
 complete -c stave -n "__fish_stave_using_subcommand volume; and not __fish_seen_subcommand_from create ls list inspect rm prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -l label -d 'Say something about it' -r
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print names only'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print names only'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -s f -l force -d 'One that is not there is no error'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also those with a name'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from prune" -s f -l force -d 'Accepted: nothing is asked'
@@ -276,7 +276,7 @@ complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subc
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove volumes without a name that no container has'
 complete -c stave -n "__fish_stave_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c stave -n "__fish_stave_using_subcommand attend" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand attend" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand attend" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand attend" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand load" -s i -l input -d 'The archive, as `docker load` takes it' -r -F
@@ -289,7 +289,7 @@ complete -c stave -n "__fish_stave_using_subcommand load" -l max-entries -d 'Ent
 complete -c stave -n "__fish_stave_using_subcommand load" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand load" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand load" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand load" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand load" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand load" -l in-place -d 'Leave the layers in the archive, which must stay as it is, and check them when they are used'
 complete -c stave -n "__fish_stave_using_subcommand load" -s q -l quiet -d 'Print the names of the images alone'
@@ -306,7 +306,7 @@ complete -c stave -n "__fish_stave_using_subcommand save" -l max-entries -d 'Ent
 complete -c stave -n "__fish_stave_using_subcommand save" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand save" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand save" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand save" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand save" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand save" -s q -l quiet -d 'Do not tell how far it is'
 complete -c stave -n "__fish_stave_using_subcommand save" -l json -d 'Print as JSON what was saved; needs -o'
@@ -321,7 +321,7 @@ complete -c stave -n "__fish_stave_using_subcommand import" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand import" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand import" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand import" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand import" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand import" -s q -l quiet -d 'Print the identifier alone'
 complete -c stave -n "__fish_stave_using_subcommand import" -l json -d 'Print JSON'
@@ -334,7 +334,7 @@ complete -c stave -n "__fish_stave_using_subcommand export" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand export" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand export" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand export" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand export" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand export" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand export" -s q -l quiet -d 'Do not tell how far it is'
 complete -c stave -n "__fish_stave_using_subcommand export" -l json -d 'Print as JSON what was exported; needs -o'
@@ -353,7 +353,7 @@ complete -c stave -n "__fish_stave_using_subcommand pull" -l max-entries -d 'Ent
 complete -c stave -n "__fish_stave_using_subcommand pull" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand pull" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand pull" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand pull" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand pull" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand pull" -s a -l all-tags -d 'Every tag of the repository'
 complete -c stave -n "__fish_stave_using_subcommand pull" -s q -l quiet -d 'Print the name alone'
@@ -370,7 +370,7 @@ complete -c stave -n "__fish_stave_using_subcommand push" -l retry -d 'How often
 complete -c stave -n "__fish_stave_using_subcommand push" -l retry-delay -d 'The pause before the first repetition; it doubles each time' -r
 complete -c stave -n "__fish_stave_using_subcommand push" -l timeout -d 'How long a silent connection is waited for' -r
 complete -c stave -n "__fish_stave_using_subcommand push" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand push" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand push" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand push" -s a -l all-tags -d 'Every tag that the repository has in the store'
 complete -c stave -n "__fish_stave_using_subcommand push" -s q -l quiet -d 'Print the name alone'
@@ -384,7 +384,7 @@ complete -c stave -n "__fish_stave_using_subcommand search" -l retry -d 'How oft
 complete -c stave -n "__fish_stave_using_subcommand search" -l retry-delay -d 'The pause before the first repetition; it doubles each time' -r
 complete -c stave -n "__fish_stave_using_subcommand search" -l timeout -d 'How long a silent connection is waited for' -r
 complete -c stave -n "__fish_stave_using_subcommand search" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand search" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand search" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand search" -l list-tags -d 'List the tags of this one repository'
 complete -c stave -n "__fish_stave_using_subcommand search" -l no-trunc -d 'Print everything at full length'
@@ -399,19 +399,19 @@ complete -c stave -n "__fish_stave_using_subcommand login" -l retry -d 'How ofte
 complete -c stave -n "__fish_stave_using_subcommand login" -l retry-delay -d 'The pause before the first repetition; it doubles each time' -r
 complete -c stave -n "__fish_stave_using_subcommand login" -l timeout -d 'How long a silent connection is waited for' -r
 complete -c stave -n "__fish_stave_using_subcommand login" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand login" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand login" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand login" -l password-stdin -d 'Read the password from the standard input'
 complete -c stave -n "__fish_stave_using_subcommand login" -l plain-http -d 'Talk to the registry without TLS'
 complete -c stave -n "__fish_stave_using_subcommand login" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand logout" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand logout" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand logout" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand images" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
 complete -c stave -n "__fish_stave_using_subcommand images" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand images" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand images" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand images" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand images" -s a -l all -d 'All of them: they always are, for layers are no images here'
 complete -c stave -n "__fish_stave_using_subcommand images" -l digests -d 'Show the digests of the manifests'
@@ -423,7 +423,7 @@ complete -c stave -n "__fish_stave_using_subcommand images" -s h -l help -d 'Pri
 complete -c stave -n "__fish_stave_using_subcommand ls" -s f -l filter -d 'Only images with dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME' -r
 complete -c stave -n "__fish_stave_using_subcommand ls" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand ls" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand ls" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand ls" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand ls" -s a -l all -d 'All of them: they always are, for layers are no images here'
 complete -c stave -n "__fish_stave_using_subcommand ls" -l digests -d 'Show the digests of the manifests'
@@ -436,7 +436,7 @@ complete -c stave -n "__fish_stave_using_subcommand history" -s H -l human -d 'S
 false\t''"
 complete -c stave -n "__fish_stave_using_subcommand history" -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand history" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand history" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand history" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand history" -l no-trunc -d 'Print everything at full length'
 complete -c stave -n "__fish_stave_using_subcommand history" -s q -l quiet -d 'Print the identifiers alone'
@@ -444,17 +444,17 @@ complete -c stave -n "__fish_stave_using_subcommand history" -l json -d 'Print J
 complete -c stave -n "__fish_stave_using_subcommand history" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand inspect" -s f -l format -d 'What to print: `json`, a JSON pointer as /Config/Cmd, or text with {{.Field}} or {{json .Field}} in it' -r
 complete -c stave -n "__fish_stave_using_subcommand inspect" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand inspect" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand inspect" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand inspect" -l json -d 'Print JSON, which it always is without --format'
 complete -c stave -n "__fish_stave_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand tag" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand tag" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand tag" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand tag" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand tag" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand rmi" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand rmi" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand rmi" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand rmi" -s f -l force -d 'Remove an image with all its names; one that is not there is no error'
 complete -c stave -n "__fish_stave_using_subcommand rmi" -s q -l quiet -d 'Do not print what was removed'
@@ -474,13 +474,13 @@ copy\t''"
 complete -c stave -n "__fish_stave_using_subcommand bundle" -l attach -d 'Where a mounted root is seen: at the bundle\'s rootfs, or inside of casque\'s container alone' -r -f -a "host\t''
 container\t''"
 complete -c stave -n "__fish_stave_using_subcommand bundle" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand bundle" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand bundle" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand bundle" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand bundle" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand bundle" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand unbundle" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand unbundle" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand unbundle" -l json -d 'Print JSON'
@@ -494,7 +494,7 @@ complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand unpack" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand unpack" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand unpack" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand unpack" -l json -d 'Print JSON'
@@ -506,7 +506,7 @@ complete -c stave -n "__fish_stave_using_subcommand diff" -l max-entries -d 'Ent
 complete -c stave -n "__fish_stave_using_subcommand diff" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand diff" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand diff" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand diff" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand diff" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand diff" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand diff" -s h -l help -d 'Print help'
@@ -517,25 +517,25 @@ complete -c stave -n "__fish_stave_using_subcommand verify" -l max-entries -d 'E
 complete -c stave -n "__fish_stave_using_subcommand verify" -l max-metadata -d 'Extended headers of one entry [default: 1048576]' -r
 complete -c stave -n "__fish_stave_using_subcommand verify" -l max-json -d 'One JSON document [default: 8388608]' -r
 complete -c stave -n "__fish_stave_using_subcommand verify" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand verify" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand verify" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand verify" -s q -l quiet -d 'Print errors only'
 complete -c stave -n "__fish_stave_using_subcommand verify" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand df" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand df" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand df" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand df" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand df" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand prune" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand prune" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand prune" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand prune" -l cache -d 'Also what can be made again: the tars of compressed layers, and indexes for mounts'
 complete -c stave -n "__fish_stave_using_subcommand prune" -s q -l quiet -d 'Do not print what was removed'
 complete -c stave -n "__fish_stave_using_subcommand prune" -l json -d 'Print JSON'
 complete -c stave -n "__fish_stave_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
-complete -c stave -n "__fish_stave_using_subcommand fsck" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk' -r -f -a "full\t''
+complete -c stave -n "__fish_stave_using_subcommand fsck" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand fsck" -l repair -d 'Remove what is damaged: caches are made again when they are needed, layers come with the next load'
 complete -c stave -n "__fish_stave_using_subcommand fsck" -s q -l quiet -d 'Print errors only'

@@ -36,7 +36,7 @@ pub fn command() -> Command {
                 .value_name("HOW")
                 .global(true)
                 .value_parser(["full", "none"])
-                .help("Whether what is stored survives a power failure: full (default) waits for the disk"),
+                .help("Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted"),
         )
         .subcommands(cmd::ALL.iter().map(|entry| (entry.options)()))
 }

@@ -216,7 +216,6 @@ impl Intake<'_> {
         drop(bytes);
         let tar = match whole {
             Some(_) => {
-                fs::start_writing(&file);
                 let tar = Blob::whole(duplicate(&file)?).during(|| "fstat".to_owned())?;
                 let bytes = Arc::new(Bytes::of(&file, &tar));
                 add(tar.size() * HASH, Step::Hash(bytes, diff_id, &[Of::Tar]));

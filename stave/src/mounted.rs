@@ -155,6 +155,8 @@ fn unnamed(draft: &Draft) -> Result<File> {
 fn name_file(draft: &Draft, file: &impl AsFd, name: &str, own: bool) -> Result<String> {
     let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     if own || fs::stat(file).during(|| "fstat".to_owned())?.st_nlink == 0 {
+        // The bundle may be used in another boot: a tar of the store may still be on its way to the disk.
+        nix::unistd::fdatasync(file).during(|| format!("fdatasync {name}"))?;
         let flags = nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW;
         match nix::unistd::linkat(fs::cwd(), link.as_str(), draft.directory(), name, flags) {
             Ok(()) => return Ok(name.to_owned()),

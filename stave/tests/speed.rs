@@ -128,6 +128,32 @@ fn a_layer_that_is_there_as_gzip_is_not_read_again_from_a_docker_archive() {
 }
 
 #[test]
+fn a_tar_of_an_earlier_boot_is_used_if_its_digest_is_right() {
+    let place = Place::new();
+    let mut layout = Layout::default();
+    layout.tagged("test:1", &[(large(), GZIP, images::gzip(&large()))]);
+    place.stave(&["load", "-q", &place.file("a.tar", &layout.tar())]);
+    let of_boot = |boot| {
+        let tar = place.only("stave/tar");
+        let name = tar.file_name().unwrap().to_str().unwrap();
+        let digest = name.split_once('@').map_or(name, |(digest, _)| digest);
+        let other = tar.with_file_name(format!("{digest}@{boot}"));
+        fs::rename(tar, &other).unwrap();
+        other
+    };
+    of_boot("before");
+    place.stave(&["verify", "test:1"]);
+    assert!(!place.only("stave/tar").to_str().unwrap().contains('@'));
+    // As a power failure leaves it: the length was there first.
+    let torn = of_boot("another");
+    fs::write(&torn, vec![0; large().len()]).unwrap();
+    place.stave(&["unpack", "-q", "test:1", place.path("bundle").to_str().unwrap()]);
+    assert_eq!(fs::read(place.path("bundle/rootfs/d/small")).unwrap(), b"lower");
+    assert!(names(&place.path("store/stave/tar")).is_empty());
+    place.check();
+}
+
+#[test]
 fn a_load_waits_for_another_one_that_copies_the_same_layer() {
     let place = Place::new();
     let archive = place.file("a.tar", &images::docker_one(&[large()]));

@@ -103,18 +103,15 @@ impl Store {
         if self.durable {
             file.sync_data().during(|| "fdatasync".to_owned())?;
         }
+        self.link(file, name)
+    }
+
+    /// As [`Store::publish`], but nobody waits for the disk.
+    pub(super) fn link(&self, file: &File, name: &str) -> Result<()> {
         let from = format!("/proc/self/fd/{}", file.as_raw_fd());
         match nix::unistd::linkat(fs::cwd(), from.as_str(), &self.root, name, AtFlags::AT_SYMLINK_FOLLOW) {
             Ok(()) | Err(Errno::EEXIST) => Ok(()),
             Err(errno) => Err(errno).during(|| format!("link {name}")),
-        }
-    }
-
-    /// Gives a file of the store one more name.
-    pub(super) fn link(&self, name: &str, other: &str) -> Result<()> {
-        match fs::link_at(&self.root, &CString::new(name)?, &self.root, &CString::new(other)?) {
-            Ok(()) | Err(Errno::EEXIST) => Ok(()),
-            Err(errno) => Err(errno).during(|| format!("link {other}")),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Layers on their way from a registry: what has come of one stands under its digest in `stave/ingest`, so that the next
 //! attempt goes on from there. Nothing of an image is shown in the store before all of it is here and checked.
 
-use super::layers::{record_name, tar_name};
+use super::layers::record_name;
 use super::{Record, Store};
 use crate::blob::Blob;
 use crate::digest::{Digest, Hasher};
@@ -127,9 +127,7 @@ impl Store {
         let size = sizes.fold(0, u64::saturating_add);
         let record = Record { diff_id, compression, tar: content.size(), size, entries: table.len() };
         // Here, where several layers wait for the disk at once.
-        for file in [Some(ingest.file()), tar.as_ref()].into_iter().flatten() {
-            file.sync_data().during(|| "fdatasync".to_owned())?;
-        }
+        ingest.file().sync_data().during(|| "fdatasync".to_owned())?;
         Ok(Arrival { ingest, tar, record })
     }
 
@@ -142,7 +140,7 @@ impl Store {
         // The record last: where it is, the rest is.
         self.publish(ingest.file(), &ingest.digest.blob_path())?;
         if let Some(tar) = tar {
-            self.publish(tar, &tar_name(&record.diff_id))?;
+            self.keep_tar(&record.diff_id, tar)?;
         }
         self.write(&record_name(&ingest.digest), &serde_json::to_vec(record)?)?;
         self.discard(ingest)

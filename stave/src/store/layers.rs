@@ -143,7 +143,7 @@ impl Store {
         // The record last: where it is, the rest is.
         self.publish(&copy.packed, &copy.digest.blob_path())?;
         if let Some(tar) = &copy.tar {
-            self.publish(tar, &tar_name(&record.diff_id))?;
+            self.keep_tar(&record.diff_id, tar)?;
         }
         self.write(&record_name(&copy.digest), &serde_json::to_vec(&record)?)?;
         let descriptor = Descriptor::new(record.compression.media_type(), copy.digest, layer.blob.size());
@@ -194,15 +194,12 @@ impl Store {
     /// A tar that is in the store as what another blob holds, compressed: it becomes a blob of its own by one more name.
     fn unpacked(&self, layer: &Layer) -> Result<Option<Record>> {
         let (None, Some(diff_id)) = (&layer.digest, &layer.diff_id) else { return Ok(None) };
-        let tar = tar_name(diff_id);
-        if self.open_raw(&tar)?.is_none() {
-            return Ok(None);
-        }
+        let Some(tar) = self.tar_file(diff_id)? else { return Ok(None) };
         for (blob, _) in self.list("stave/layers")? {
             let Some(other) = self.record(&Digest::parse(&blob)?)? else { continue };
             if other.diff_id == *diff_id {
                 let record = Record { compression: Compression::Plain, ..other };
-                self.link(&tar, &diff_id.blob_path())?;
+                self.publish(&tar, &diff_id.blob_path())?;
                 self.write(&record_name(diff_id), &serde_json::to_vec(&record)?)?;
                 return Ok(Some(record));
             }
@@ -255,7 +252,10 @@ impl Store {
     pub fn tar(&self, blob: &Digest, record: &Record) -> Result<Option<Blob>> {
         match record.compression {
             Compression::Plain => self.blob(blob),
-            _ => self.open_file(&tar_name(&record.diff_id)),
+            _ => {
+                let tar = self.tar_file(&record.diff_id)?.map(Blob::whole);
+                tar.transpose().during(|| format!("fstat the tar {}", record.diff_id))
+            }
         }
     }
 }
@@ -326,8 +326,4 @@ pub(super) fn erofs_name(id: &Digest) -> String {
 /// Sorted behind the index, so that it is removed after it.
 pub(super) fn spill_name(id: &Digest) -> String {
     format!("stave/erofs/{id}.spill")
-}
-
-pub(super) fn tar_name(diff_id: &Digest) -> String {
-    format!("stave/tar/{diff_id}")
 }

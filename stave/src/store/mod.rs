@@ -6,7 +6,7 @@
 //! oci-layout  index.json   the names, in `org.opencontainers.image.ref.name`
 //! blobs/sha256/<hex>       manifests, configurations, layers as they came
 //! stave/layers/<digest>    of each layer what its tar is: the record that it was read and checked
-//! stave/tar/<diffID>       the tar of a compressed layer; a cache
+//! stave/tar/<diffID>       the tar of a compressed layer, perhaps with the boot (tars.rs); a cache
 //! stave/erofs/<image id>   the index that `bundle` mounts; a cache
 //! stave/build/<digest>     of each step of a build the image that it made; a cache
 //! stave/external/<digest>  where a layer stands that was left in its archive
@@ -23,6 +23,7 @@ mod layers;
 mod lock;
 mod steps;
 mod sweep;
+mod tars;
 
 pub use catalogue::{Named, Stored};
 pub use external::External;

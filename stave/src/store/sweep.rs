@@ -1,7 +1,8 @@
 //! What the store holds and what of it is used: the removal of the rest, and the check of everything.
 
 use super::external::external_name;
-use super::layers::{erofs_name, record_name, spill_name, tar_name};
+use super::layers::{erofs_name, record_name, spill_name};
+use super::tars;
 use super::{Descriptor, Manifest, Record, Store};
 use crate::digest::Digest;
 use crate::layer;
@@ -43,7 +44,7 @@ pub struct Damage {
 impl Store {
     /// The names of all files that the index leads to.
     fn used(&self) -> Result<BTreeSet<String>> {
-        let mut used = BTreeSet::new();
+        let (mut used, mut tars_used) = (BTreeSet::new(), BTreeSet::new());
         let mut todo: Vec<Descriptor> = self.index()?.manifests;
         for step in self.step_manifests()? {
             // What another tool has taken away makes the step worthless, not the store.
@@ -56,7 +57,13 @@ impl Store {
                 todo.extend(self.children(&descriptor)?);
             }
             if let Some(record) = self.record(&descriptor.digest)? {
-                used.extend([record_name(&descriptor.digest), tar_name(&record.diff_id)]);
+                used.insert(record_name(&descriptor.digest));
+                tars_used.insert(record.diff_id);
+            }
+        }
+        for (name, _) in self.list(tars::DIRECTORY)? {
+            if tars::diff_id_of(&name).is_ok_and(|diff_id| tars_used.contains(&diff_id)) {
+                used.insert(format!("{}/{name}", tars::DIRECTORY));
             }
         }
         Ok(used)
@@ -92,7 +99,7 @@ impl Store {
             "blobs/sha256",
             "blobs/sha512",
             "stave/layers",
-            "stave/tar",
+            tars::DIRECTORY,
             "stave/external",
             "stave/erofs",
             "stave/ingest",
@@ -207,7 +214,7 @@ impl Store {
         }
         let digest = match directory.strip_prefix("blobs/") {
             Some(algorithm) => Digest::parse(&format!("{algorithm}:{file}"))?,
-            None => Digest::parse(file)?,
+            None => tars::diff_id_of(file)?,
         };
         let blob = self.open_file(name)?.context("it is gone")?.watched(part);
         layer::check(&blob, &[digest], stop)
