@@ -29,8 +29,9 @@ BENCH_IMAGES_PACKAGES := mmdebstrap zstd libcap2-bin attr skopeo umoci podman gc
 # What the benchmark compares with.
 BENCH_PACKAGES := busybox-static runc crun libseccomp-dev
 
-# Test programs that run in the virtual machine.
+# Test programs that run in the virtual machine: casque's, and stave's.
 VM_TESTS := cgroup limits
+STAVE_VM_TESTS := limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
@@ -72,9 +73,9 @@ rig: ## Test the rig: a virtual machine with a pure cgroup v2 kernel
 
 # The tests of limits, where the kernel enforces them. CASQUE_RIG makes a controller that is missing a failure.
 vm-tests: ## Run the tests that need cgroup v2 controllers, in the virtual machine
-	@for test in $(VM_TESTS); do \
-		program=$$($(CARGO) test --locked -p casque --test $$test --no-run --message-format=json 2>/dev/null | \
-			sed -n 's|.*"executable":"\([^"]*/'$$test'-[^"]*\)".*|\1|p' | tail -n 1); \
+	@for test in $(addprefix casque/,$(VM_TESTS)) $(addprefix stave/,$(STAVE_VM_TESTS)); do \
+		program=$$($(CARGO) test --locked -p $${test%/*} --test $${test#*/} --no-run --message-format=json 2>/dev/null | \
+			sed -n 's|.*"executable":"\([^"]*/'$${test#*/}'-[^"]*\)".*|\1|p' | tail -n 1); \
 		echo "in the virtual machine: $$test"; \
 		CASQUE_RIG=1 rig/vm --timeout 900 -- "$$program" --include-ignored || exit 1; \
 	done

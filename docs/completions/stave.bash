@@ -346,7 +346,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__build)
-            opts="-f -t -q -h --file --tag --build-arg --label --target --network --secret --no-cache --iidfile --platform --runtime --quiet --rm --force-rm --pull --progress --store --durability --help"
+            opts="-f -t -q -h --file --tag --build-arg --label --target --network --secret --no-cache --pull --iidfile --platform --runtime --quiet --rm --force-rm --progress --store --durability --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -536,7 +536,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__create)
-            opts="-i -t -e -v -w -u -h -l -p -m -c --help --interactive --tty --name --env --env-file --volume --mount --tmpfs --workdir --user --group-add --entrypoint --hostname --label --network --net --publish --stop-signal --read-only --ulimit --runtime --platform --cap-add --cap-drop --privileged --security-opt --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --pids-limit --shm-size --rm --store --durability"
+            opts="-i -t -e -v -w -u -h -l -p -q -m -c --help --interactive --tty --name --env --env-file --volume --mount --tmpfs --workdir --user --group-add --entrypoint --hostname --label --network --net --publish --stop-signal --read-only --ulimit --runtime --pull --quiet --platform --cap-add --cap-drop --privileged --security-opt --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --pids-limit --shm-size --rm --store --durability"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -640,6 +640,10 @@ _stave() {
                     ;;
                 --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pull)
+                    COMPREPLY=($(compgen -W "always missing never" -- "${cur}"))
                     return 0
                     ;;
                 --platform)
@@ -2084,7 +2088,7 @@ _stave() {
             return 0
             ;;
         stave__subcmd__run)
-            opts="-i -t -e -v -w -u -h -l -p -m -c -d --help --interactive --tty --name --env --env-file --volume --mount --tmpfs --workdir --user --group-add --entrypoint --hostname --label --network --net --publish --stop-signal --read-only --ulimit --runtime --platform --cap-add --cap-drop --privileged --security-opt --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --pids-limit --shm-size --detach --rm --store --durability"
+            opts="-i -t -e -v -w -u -h -l -p -q -m -c -d --help --interactive --tty --name --env --env-file --volume --mount --tmpfs --workdir --user --group-add --entrypoint --hostname --label --network --net --publish --stop-signal --read-only --ulimit --runtime --pull --quiet --platform --cap-add --cap-drop --privileged --security-opt --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --pids-limit --shm-size --detach --rm --store --durability"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2188,6 +2192,10 @@ _stave() {
                     ;;
                 --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pull)
+                    COMPREPLY=($(compgen -W "always missing never" -- "${cur}"))
                     return 0
                     ;;
                 --platform)

@@ -85,6 +85,9 @@ complete -c stave -n "__fish_stave_using_subcommand run" -s p -l publish -d 'Acc
 complete -c stave -n "__fish_stave_using_subcommand run" -l stop-signal -d 'The signal that asks the program to end' -r
 complete -c stave -n "__fish_stave_using_subcommand run" -l ulimit -d 'A resource limit of the program' -r
 complete -c stave -n "__fish_stave_using_subcommand run" -l runtime -d 'The runtime, with runc\'s command line [default: casque, beside this program or in PATH]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand run" -l pull -d 'When to pull the image from its registry' -r -f -a "always\t''
+missing\t''
+never\t''"
 complete -c stave -n "__fish_stave_using_subcommand run" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
 complete -c stave -n "__fish_stave_using_subcommand run" -l cap-add -d 'Add a capability to Docker\'s fourteen, or ALL' -r
 complete -c stave -n "__fish_stave_using_subcommand run" -l cap-drop -d 'Take a capability away, or ALL' -r
@@ -103,6 +106,7 @@ complete -c stave -n "__fish_stave_using_subcommand run" -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand run" -s i -l interactive -d 'Give the program this standard input'
 complete -c stave -n "__fish_stave_using_subcommand run" -s t -l tty -d 'Give the program a terminal'
 complete -c stave -n "__fish_stave_using_subcommand run" -l read-only -d 'Nothing in the root can be written to'
+complete -c stave -n "__fish_stave_using_subcommand run" -s q -l quiet -d 'Say nothing of a pull'
 complete -c stave -n "__fish_stave_using_subcommand run" -l privileged -d 'Everything is allowed: for trusted programs'
 complete -c stave -n "__fish_stave_using_subcommand run" -s d -l detach -d 'Do not wait for the program: print the container\'s identifier'
 complete -c stave -n "__fish_stave_using_subcommand run" -l rm -d 'Remove the container when it ends'
@@ -124,6 +128,9 @@ complete -c stave -n "__fish_stave_using_subcommand create" -s p -l publish -d '
 complete -c stave -n "__fish_stave_using_subcommand create" -l stop-signal -d 'The signal that asks the program to end' -r
 complete -c stave -n "__fish_stave_using_subcommand create" -l ulimit -d 'A resource limit of the program' -r
 complete -c stave -n "__fish_stave_using_subcommand create" -l runtime -d 'The runtime, with runc\'s command line [default: casque, beside this program or in PATH]' -r -F
+complete -c stave -n "__fish_stave_using_subcommand create" -l pull -d 'When to pull the image from its registry' -r -f -a "always\t''
+missing\t''
+never\t''"
 complete -c stave -n "__fish_stave_using_subcommand create" -l platform -d 'For which machine, where there are several; this one\'s is preferred' -r
 complete -c stave -n "__fish_stave_using_subcommand create" -l cap-add -d 'Add a capability to Docker\'s fourteen, or ALL' -r
 complete -c stave -n "__fish_stave_using_subcommand create" -l cap-drop -d 'Take a capability away, or ALL' -r
@@ -142,6 +149,7 @@ complete -c stave -n "__fish_stave_using_subcommand create" -l help -d 'Print he
 complete -c stave -n "__fish_stave_using_subcommand create" -s i -l interactive -d 'Give the program this standard input'
 complete -c stave -n "__fish_stave_using_subcommand create" -s t -l tty -d 'Give the program a terminal'
 complete -c stave -n "__fish_stave_using_subcommand create" -l read-only -d 'Nothing in the root can be written to'
+complete -c stave -n "__fish_stave_using_subcommand create" -s q -l quiet -d 'Say nothing of a pull'
 complete -c stave -n "__fish_stave_using_subcommand create" -l privileged -d 'Everything is allowed: for trusted programs'
 complete -c stave -n "__fish_stave_using_subcommand create" -l rm -d 'Remove the container when it ends'
 complete -c stave -n "__fish_stave_using_subcommand start" -l store -d 'The directory with the images [default: /var/lib/stave for root, else $XDG_DATA_HOME/stave]' -r -F
@@ -211,10 +219,10 @@ complete -c stave -n "__fish_stave_using_subcommand build" -l store -d 'The dire
 complete -c stave -n "__fish_stave_using_subcommand build" -l durability -d 'Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted' -r -f -a "full\t''
 none\t''"
 complete -c stave -n "__fish_stave_using_subcommand build" -l no-cache -d 'Perform every step'
+complete -c stave -n "__fish_stave_using_subcommand build" -l pull -d 'Pull images even if the store has them: they may have become others'
 complete -c stave -n "__fish_stave_using_subcommand build" -s q -l quiet -d 'Print the identifier only'
 complete -c stave -n "__fish_stave_using_subcommand build" -l rm -d 'Accepted: containers of RUN never stay'
 complete -c stave -n "__fish_stave_using_subcommand build" -l force-rm -d 'Accepted: containers of RUN never stay'
-complete -c stave -n "__fish_stave_using_subcommand build" -l pull -d 'Accepted: images are never fetched'
 complete -c stave -n "__fish_stave_using_subcommand build" -s h -l help -d 'Print help'
 complete -c stave -n "__fish_stave_using_subcommand commit" -s a -l author -d 'Who made it' -r
 complete -c stave -n "__fish_stave_using_subcommand commit" -s m -l message -d 'What to say in its history' -r

@@ -32,6 +32,15 @@ pub fn json(value: &impl serde::Serialize) -> Result<()> {
     result(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
+/// Lines that are no results.
+///
+/// # Errors
+/// None: with standard error closed there is nobody to tell. So it can stand in for [`result`].
+pub fn aside(text: &str) -> Result<()> {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    Ok(())
+}
+
 /// A line that is no result.
 pub fn note(text: &str) {
     // With standard error closed there is nobody to tell.

@@ -6,82 +6,13 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+use support::images::{self, GZIP};
 use support::listing::{differences, list};
-use support::tar::{Tar, dir, file, symlink};
-use support::{can_mount, names, stave};
-use tempfile::TempDir;
-
-struct Place {
-    directory: TempDir,
-}
-
-impl Place {
-    /// A store with an image `busy:1` of busybox; `None` where containers cannot be run.
-    fn new() -> Option<Self> {
-        let casque = Path::new(env!("CARGO_BIN_EXE_stave")).with_file_name("casque");
-        let busybox = Path::new("/bin/busybox");
-        let ready = casque.exists() && busybox.exists();
-        assert!(ready || std::env::var_os("CI").is_none(), "this test needs casque and busybox");
-        if !ready {
-            eprintln!("skipped: needs {} and {}", casque.display(), busybox.display());
-            return None;
-        }
-        if !can_mount() {
-            return None;
-        }
-        let place = Self { directory: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() };
-        let mut tar = Tar::new()
-            .add(dir("bin/"))
-            .add(file("bin/busybox", std::fs::read(busybox).unwrap()).mode(0o755))
-            .add(dir("etc/").mtime(1000))
-            .add(file("etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/:/bin/sh\n"))
-            .add(file("etc/group", "root:x:0:\nmore:x:1002:app\n"))
-            .add(dir("tmp/").mode(0o1777))
-            .add(dir("data/").mode(0o750).owner(1000, 1001))
-            .add(file("data/seed", "from the image").owner(1000, 1001))
-            .add(dir("gone/"))
-            .add(file("gone/f", "x"));
-        for name in [
-            "sh", "cat", "echo", "id", "rm", "mkdir", "ln", "sleep", "chmod", "dd", "ls", "mv", "mkfifo",
-            "true", "env", "test",
-        ] {
-            tar = tar.add(symlink(format!("bin/{name}"), "busybox"));
-        }
-        std::fs::write(place.path("busy.tar"), tar.end()).unwrap();
-        place.succeed(&["import", "-q", place.path("busy.tar").to_str().unwrap(), "busy:1"]);
-        Some(place)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = stave();
-        command.arg("--store").arg(self.path("store")).args(arguments).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// Runs a command that must succeed; gives what it printed.
-    fn succeed(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {}: {said}", output.status);
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn is_clean(&self) {
-        self.succeed(&["fsck", "-q"]);
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains(self.directory.path().to_str().unwrap()), "a mount is left: {mounts}");
-    }
-}
+use support::names;
+use support::place::Place;
+use support::registry::{Server, Shelf};
 
 const SCRIPT: &str = "echo hi > /new; rm /etc/group; mkdir -p /d/e; ln /new /d/hard; ln -s x /d/link; \
     rm -rf /gone; mkdir /gone; echo again > /gone/g; chmod 4755 /new; mkfifo /pipe; echo more >> /data/seed; \
@@ -205,7 +136,7 @@ fn exit_statuses_are_dockers() {
     assert_eq!(code(&["busy:1", "sh", "-c", "exit 42"]), 42);
     assert_eq!(code(&["busy:1", "nothing"]), 127);
     assert_eq!(code(&["busy:1", "/etc/passwd"]), 126);
-    assert_eq!(code(&["none:1", "true"]), 125);
+    assert_eq!(code(&["--pull", "never", "none:1", "true"]), 125);
     assert_eq!(code(&["--name", "?", "busy:1", "true"]), 125);
     assert_eq!(place.run(&["run", "--rm", "-d", "busy:1", "nothing"]).status.code(), Some(127));
     assert_eq!(place.succeed(&["ps", "-aq"]), "");
@@ -365,4 +296,59 @@ fn killed_commands_leave_the_store_whole_and_nothing_mounted() {
     place.succeed(&["prune"]);
     let left = names(&place.path("store/stave/containers"));
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn images_that_the_store_does_not_have_are_pulled() {
+    let Some(place) = Place::new() else { return };
+    let tar = std::fs::read(place.path("busy.tar")).unwrap();
+    let shelf = Shelf::new(&[(tar.clone(), GZIP, images::gzip(&tar))]);
+    let server = Server::start(move |asked| shelf.answer(asked));
+    let name = format!("{}/test/image", server.host);
+    let asked = || server.asked().iter().filter(|asked| asked.is_manifest()).count();
+    let run = |more: &[&str]| {
+        let output = place.run(&[&["run", "--rm"], more, &[&name, "echo", "hi"]].concat());
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    assert_eq!(run(&["--pull", "never"]), (125, String::new(), format!("stave: no such image: {name}\n")));
+    assert_eq!(asked(), 0);
+    let (code, printed, said) = run(&[]);
+    assert_eq!((code, printed.as_str()), (0, "hi\n"), "{said}");
+    let begins = format!("Unable to find image '{name}:latest' locally\nlatest: Pulling from test/image\n");
+    assert!(said.starts_with(&begins), "{said}");
+    assert!(said.ends_with(&format!("Status: Downloaded newer image for {name}:latest\n")), "{said}");
+    let pulled = asked();
+    assert_eq!(run(&[]), (0, "hi\n".to_owned(), String::new()));
+    assert_eq!(asked(), pulled);
+    let (_, _, said) = run(&["--pull", "always"]);
+    assert!(said.ends_with(&format!("Status: Image is up to date for {name}:latest\n")), "{said}");
+    assert!(asked() > pulled && !said.contains("Unable"));
+    place.succeed(&["rmi", &name]);
+    assert_eq!(run(&["-q"]), (0, "hi\n".to_owned(), String::new()));
+
+    // A build's images, too.
+    let context = place.path("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        format!("FROM {name}:1\nCOPY --from={name}:2 /etc/passwd /copy\n"),
+    )
+    .unwrap();
+    let build = ["build", "-t", "new:1", context.to_str().unwrap()];
+    place.succeed(&build);
+    let pulled = asked();
+    place.succeed(&build);
+    assert_eq!(asked(), pulled);
+    place.succeed(&[&build[..], &["--pull"]].concat());
+    assert!(asked() >= pulled + 2);
+    place.succeed(&["create", "--name", "made", &format!("{name}:3")]);
+    // Nobody is there.
+    let output = place.run(&["run", "--rm", "127.0.0.1:1/none", "true"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(125) && said.contains("ECONNREFUSED"), "{said}");
+    place.is_clean();
 }

@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::image::Platform;
 use crate::print;
 use crate::stop::Stop;
-use crate::store::{Descriptor, Store};
+use crate::store::{Descriptor, Store, Stored};
 use anyhow::{Context as _, Result, ensure};
 use context::Context;
 use dockerfile::{Dockerfile, Instruction};
@@ -26,10 +26,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use words::Scope;
 
+/// Gives the image of a name, for a platform that is asked for.
+pub type Obtain<'a> = dyn Fn(&str, Option<&Platform>) -> Result<Stored> + 'a;
+
 /// What is to be built, and how.
 pub struct Request<'a> {
     /// Where images come from and go to.
     pub store: &'a Store,
+    /// Finds an image that is named, or fetches it.
+    pub obtain: &'a Obtain<'a>,
     /// The Dockerfile.
     pub file: Dockerfile,
     /// What COPY copies.

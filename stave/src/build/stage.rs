@@ -73,7 +73,7 @@ impl Stage {
         }
         let mut stage = Self {
             name: name(from),
-            image: Successor::scratch(&platform.unwrap_or_else(Platform::host)),
+            image: Successor::scratch(&platform.clone().unwrap_or_else(Platform::host)),
             made: None,
             commanded: false,
             arguments: BTreeMap::new(),
@@ -83,7 +83,7 @@ impl Stage {
         if let Some(before) = build.stage(&wanted).filter(|before| before.name.is_some()) {
             (stage.image, stage.made) = (before.image.clone(), before.made.clone());
         } else if wanted != "scratch" {
-            let stored = build.request.store.find(&wanted)?;
+            let stored = (build.request.obtain)(&wanted, platform.as_ref())?;
             stage.image = Successor::of(&stored)?;
             let entry = stored.entries.first().context("the image has no manifest")?;
             stage.made = Some((stored.id.clone(), entry.named(None)));
@@ -401,7 +401,10 @@ fn root_of(from: &str, build: &Build<'_>) -> Result<(Context, Option<Draft>)> {
     let store = build.request.store;
     let stored = match build.stage(from) {
         Some(stage) => stage.stored(store)?.with_context(|| format!("--from={from}: the stage is empty"))?,
-        None => store.find(from).with_context(|| format!("--from={from}"))?,
+        None => {
+            let platform = build.request.platform.as_ref();
+            (build.request.obtain)(from, platform).with_context(|| format!("--from={from}"))?
+        }
     };
     let (root, draft) = open_root(store.image(stored)?, build)?;
     Ok((Context { root, ignore: Ignore::default() }, draft))

@@ -1,6 +1,7 @@
 //! `stave build`: an image from a Dockerfile, told as Docker's classic builder tells it.
 
 use super::load::prepare;
+use super::obtain::{Obtaining, Policy};
 use crate::blob::Blob;
 use crate::build::context::{Context, Ignore};
 use crate::build::dockerfile::Dockerfile;
@@ -46,7 +47,7 @@ pub fn options() -> Command {
         .after_help(
             "Each instruction makes an image, which stays in the store as a cache until `prune`; so after a failed step the \
              last good one can be run by the identifier that was printed. RUN has the machine's network unless --network \
-             none is given. Nothing is fetched: ADD takes no URL. With SOURCE_DATE_EPOCH the image does not depend on the \
+             none is given. Images that are not in the store are pulled; nothing else is fetched: ADD takes no URL. With SOURCE_DATE_EPOCH the image does not depend on the \
              time.",
         )
         .arg(
@@ -64,6 +65,7 @@ pub fn options() -> Command {
         .arg(text("network", "host|none|default", "RUN's network").value_parser(["host", "none", "default"]))
         .arg(many("secret", "id=ID,src=FILE", "A file for RUN --mount=type=secret"))
         .arg(flag("no-cache", "Perform every step"))
+        .arg(flag("pull", "Pull images even if the store has them: they may have become others"))
         .arg(text("iidfile", "FILE", "Write the identifier to this file").value_parser(path()))
         .arg(cli::platform())
         .arg(text("runtime", "PATH", "The runtime, with runc's command line [default: casque]").value_parser(path()))
@@ -71,7 +73,6 @@ pub fn options() -> Command {
         // For scripts that were written for Docker: what they say is so anyway.
         .arg(flag("rm", "Accepted: containers of RUN never stay").hide(true))
         .arg(flag("force-rm", "Accepted: containers of RUN never stay").hide(true))
-        .arg(flag("pull", "Accepted: images are never fetched").hide(true))
         .arg(text("progress", "WORD", "Accepted: the output is plain").hide(true))
 }
 
@@ -98,8 +99,14 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         let words = cli::strings(matches, name).into_iter();
         words.map(|word| word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value))))
     };
+    let pull = matches.get_flag("pull");
+    let obtain = |wanted: &str, platform: Option<&Platform>| {
+        let policy = if pull { Policy::Always } else { Policy::Missing };
+        Obtaining { store: &store, policy, platform, silent: matches.get_flag("quiet") }.image(wanted)
+    };
     let request = Request {
         store: &store,
+        obtain: &obtain,
         file: Dockerfile::parse(&text).context("Dockerfile")?,
         context,
         arguments: pairs("build-arg")

@@ -94,6 +94,9 @@ pub fn start(matches: &ArgMatches) -> Result<()> {
         make::isolate()?;
         make::attach(&container, root(&store, &container)?)?;
         if foreground {
+            if matches.get_flag("interactive") && attend::has_terminal(&container.path)? {
+                foreground::check_terminal()?;
+            }
             let code = foreground::run(&container, matches.get_flag("interactive"), None)?;
             if container.record.remove {
                 foreground::remove(&container, Some(&Volumes::of(&store)?))?;
@@ -162,10 +165,17 @@ pub fn exec(matches: &ArgMatches) -> Result<()> {
     let store = cli::store(matches)?;
     let words = cli::strings(matches, "words");
     let (name, program) = words.split_first().context("a container is missing")?;
+    let terminal = matches.get_flag("tty");
+    if terminal && matches.get_flag("interactive") && !matches.get_flag("detach") {
+        foreground::check_terminal()?;
+    }
     let container = Containers::of(&store)?.find(name)?;
     let pid = container.running()?;
     let mut command = container.runtime().command();
     command.arg("exec");
+    if terminal {
+        command.args(["--env", "TERM=xterm"]);
+    }
     for variable in cli::strings(matches, "env") {
         command.args(["--env", variable]);
     }

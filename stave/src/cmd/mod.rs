@@ -15,6 +15,7 @@ mod inspect;
 mod load;
 mod login;
 mod logout;
+mod obtain;
 mod prune;
 mod pull;
 mod push;

@@ -58,17 +58,17 @@ pub(super) fn jobs(help: &'static str) -> Arg {
 }
 
 /// What is the same for all tags.
-struct Pull<'a> {
-    store: &'a Store,
-    registry: &'a Registry,
-    platform: Option<&'a Platform>,
-    limits: Limits,
-    jobs: usize,
-    lines: Lines,
+pub(super) struct Pull<'a> {
+    pub(super) store: &'a Store,
+    pub(super) registry: &'a Registry,
+    pub(super) platform: Option<&'a Platform>,
+    pub(super) limits: Limits,
+    pub(super) jobs: usize,
+    pub(super) lines: Lines,
 }
 
 /// What became of a tag.
-struct Pulled {
+pub(super) struct Pulled {
     name: Name,
     id: Digest,
     /// Of the manifest, or of the index above it.
@@ -104,9 +104,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let names = if all { every_tag(&registry, &name)? } else { vec![name.clone()] };
     let mut pulled = Vec::new();
     for name in names {
-        let one = pull.one(&name).with_context(|| name.to_string())?;
-        pull.lines.say(&format!("Digest: {}", one.digest))?;
-        pulled.push(one);
+        pulled.push(pull.one(&name).with_context(|| name.to_string())?);
     }
     tell(&pulled, if all { None } else { Some(&name) }, matches)
 }
@@ -130,17 +128,32 @@ fn tell(pulled: &[Pulled], name: Option<&Name>, matches: &ArgMatches) -> Result<
         );
     }
     let fresh = pulled.iter().any(|one| one.fresh);
-    let status = if fresh { "Downloaded newer image" } else { "Image is up to date" };
     let Some(one) = pulled.first() else { return Ok(()) };
     let (short, whole) = match name {
         Some(name) => (name.to_string(), name.whole()),
         None => (one.name.repository(), format!("{}/{}", one.name.domain, one.name.path)),
     };
-    print::result(&format!("Status: {status} for {short}\n{whole}\n"))
+    print::result(&format!("{}\n{whole}\n", status(&short, fresh)))
+}
+
+fn status(name: &str, fresh: bool) -> String {
+    let status = if fresh { "Downloaded newer image" } else { "Image is up to date" };
+    format!("Status: {status} for {name}")
+}
+
+impl Pulled {
+    /// As the end of a pull tells it.
+    pub(super) fn status(&self) -> String {
+        status(&self.name.to_string(), self.fresh)
+    }
 }
 
 impl Pull<'_> {
-    fn one(&self, name: &Name) -> Result<Pulled> {
+    /// Pulls one image.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub(super) fn one(&self, name: &Name) -> Result<Pulled> {
         let resolved = self.registry.resolve(name, self.platform)?;
         let reference =
             name.digest.as_ref().map(ToString::to_string).or(name.tag.clone()).unwrap_or_default();
@@ -160,6 +173,7 @@ impl Pull<'_> {
         if fresh {
             load::prepare(self.store, &id, &self.limits, &Stop::default());
         }
+        self.lines.say(&format!("Digest: {}", resolved.digest))?;
         Ok(Pulled { name: name.clone(), id, digest: resolved.digest, fresh })
     }
 
@@ -276,17 +290,23 @@ pub(super) struct Lines {
     pub(super) silent: bool,
     wait: bool,
     waiting: Mutex<String>,
+    print: fn(&str) -> Result<()>,
 }
 
 impl Lines {
     pub(super) fn new(silent: bool) -> Self {
         let wait = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
-        Self { silent, wait, waiting: Mutex::default() }
+        Self { silent, wait, waiting: Mutex::default(), print: print::result }
+    }
+
+    /// Of a command whose result is another one: on the standard error.
+    pub(super) fn aside(silent: bool) -> Self {
+        Self { print: print::aside, wait: std::io::stderr().is_terminal(), ..Self::new(silent) }
     }
 
     /// A line at once.
     pub(super) fn say(&self, line: &str) -> Result<()> {
-        if self.silent { Ok(()) } else { print::result(&format!("{line}\n")) }
+        if self.silent { Ok(()) } else { (self.print)(&format!("{line}\n")) }
     }
 
     fn layer(&self, layer: &Wanted, word: &str) -> Result<()> {
@@ -308,6 +328,6 @@ impl Lines {
 
     /// What waited.
     pub(super) fn flush(&self) -> Result<()> {
-        print::result(&std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)))
+        (self.print)(&std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }

@@ -1,6 +1,7 @@
 //! `stave run`: a container of an image of the store, with Docker's options and Docker's exit statuses: 125 for an error of
 //! stave's own, 126 and 127 for a program that cannot be executed or is not there, else the program's.
 
+use super::obtain::{self, Obtaining};
 use crate::cli;
 use crate::container::make::{self, Made, Making};
 use crate::container::options::{self, Mount, Network, Options, Resources, Seccomp, Security};
@@ -14,7 +15,6 @@ use crate::store::Store;
 use crate::volume::Volumes;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// The command's options.
@@ -51,7 +51,7 @@ fn image_and_command() -> Arg {
         .trailing_var_arg(true)
         .allow_hyphen_values(false)
         .value_names(["IMAGE", "COMMAND"])
-        .help("An image of the store, then the program and its arguments, if not the image's own")
+        .help("An image, then the program and its arguments, if not the image's own")
 }
 
 fn flag(name: &'static str, short: char, help: &'static str) -> Arg {
@@ -112,6 +112,8 @@ fn arguments() -> Vec<Arg> {
             .value_name("PATH")
             .value_parser(value_parser!(PathBuf))
             .help("The runtime, with runc's command line [default: casque, beside this program or in PATH]"),
+        obtain::option(),
+        cli::quiet("Say nothing of a pull"),
         cli::platform(),
     ];
     arguments.extend(
@@ -162,6 +164,9 @@ fn own(error: anyhow::Error) -> anyhow::Error {
 }
 
 fn start(matches: &ArgMatches) -> Result<u8> {
+    if matches.get_flag("tty") && matches.get_flag("interactive") && !matches.get_flag("detach") {
+        foreground::check_terminal()?;
+    }
     let (store, options, made) = make(matches)?;
     let Made { container, root, attending: _attending } = made;
     let volumes = Volumes::of(&store)?;
@@ -200,10 +205,17 @@ fn make(matches: &ArgMatches) -> Result<(Store, Options, Made)> {
     let store = cli::store(matches)?;
     let words = cli::strings(matches, "words");
     let wanted = words.first().copied().unwrap_or_default();
+    let obtaining = Obtaining {
+        store: &store,
+        policy: obtain::policy(matches),
+        platform: matches.get_one("platform"),
+        silent: matches.get_flag("quiet"),
+    };
+    let stored = obtaining.image(wanted)?;
     let made = {
         // Until the layers are open; then nobody can take them away.
         let _lock = store.share()?;
-        let image = store.image(store.find(wanted)?)?;
+        let image = store.image(stored)?;
         let runtime = Runtime::find(matches.get_one("runtime"));
         let making =
             Making { store: &store, image: &image, options: &options, runtime, limits: &limits, stop: &stop };
@@ -215,9 +227,6 @@ fn make(matches: &ArgMatches) -> Result<(Store, Options, Made)> {
 fn read(matches: &ArgMatches) -> Result<Options> {
     let one = |name: &str| matches.get_one::<String>(name).cloned();
     let has = |name: &str| matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
-    if has("tty") && has("interactive") && !has("detach") {
-        ensure!(std::io::stdin().is_terminal(), "the input device is not a TTY");
-    }
     let network = if one("net").as_deref() == Some("none") { Network::None } else { Network::Host };
     check_ports(&cli::strings(matches, "publish"), network)?;
     let groups = cli::strings(matches, "group-add")

@@ -126,7 +126,11 @@ fn await_end(program: Pid) -> Result<i32> {
     }
 }
 
-fn has_terminal(bundle: &Path) -> Result<bool> {
+/// Whether the program of a bundle has a terminal.
+///
+/// # Errors
+/// There is no config.json.
+pub fn has_terminal(bundle: &Path) -> Result<bool> {
     let config = std::fs::read(bundle.join("config.json")).during(|| "read config.json".to_owned())?;
     let config: serde_json::Value = serde_json::from_slice(&config).context("config.json")?;
     Ok(config["process"]["terminal"] == true)

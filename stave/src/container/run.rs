@@ -3,11 +3,13 @@
 use super::Container;
 use crate::error::{During, Exit};
 use crate::volume::Volumes;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
+use casque::sys::{process, tty};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::fs::File;
+use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 
@@ -33,9 +35,16 @@ pub fn run(container: &Container, interactive: bool, output: Option<File>) -> Re
     if let Some(output) = output {
         command.stderr(output.try_clone().during(|| "dup".to_owned())?).stdout(output);
     }
+    let before = interactive.then(|| tty::modes(process::standard(0)).ok()).flatten();
     let child = command.arg(&container.record.id).spawn();
     let mut child = child.during(|| format!("run {}", container.record.runtime.display()))?;
-    let status = code(wait(&mut child, &signals)?);
+    let status = wait(&mut child, &signals)?;
+    if status.signal().is_some() {
+        // Somebody killed the runtime: it has left the program behind, and the terminal raw.
+        let _ = container.runtime().run(&["delete", "--force", &container.record.id]);
+        before.map(|before| tty::set_modes(process::standard(0), before));
+    }
+    let status = code(status);
     watched().thread_unblock().during(|| "sigprocmask".to_owned())?;
     if let Some(said) = failure(&log) {
         let exit = failed(&said);
@@ -45,6 +54,15 @@ pub fn run(container: &Container, interactive: bool, output: Option<File>) -> Re
     }
     container.ended(status)?;
     Ok(status)
+}
+
+/// Docker's condition for a program that is to have this terminal.
+///
+/// # Errors
+/// There is none, in Docker's words.
+pub fn check_terminal() -> Result<()> {
+    ensure!(std::io::stdin().is_terminal(), "the input device is not a TTY");
+    Ok(())
 }
 
 /// The signals that are handed on, and the one of a child's end.

@@ -2,7 +2,7 @@
 
 use super::credentials::Credentials;
 use anyhow::{Result, ensure};
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,6 +65,14 @@ pub fn credentials_option() -> Arg {
 }
 
 impl Reach {
+    /// What [`options`] give a command line that has none of them.
+    ///
+    /// # Errors
+    /// None, while the default values are words that the options take.
+    pub fn usual() -> Result<Self> {
+        Self::new(&Command::new("stave").args(options()).try_get_matches_from(["stave"])?)
+    }
+
     /// What the command line says.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 pub mod images;
 pub mod listing;
+pub mod place;
 pub mod registry;
 pub mod tar;
 
