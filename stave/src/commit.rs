@@ -8,8 +8,9 @@ use crate::store::Fresh;
 use crate::tar::{Kind, Meta};
 use crate::upper::{self, Meaning};
 use crate::walk::{Item, Next, walk};
-use crate::written::{paths, same};
+use crate::written::{copied, same};
 use anyhow::{Context, Result, ensure};
+use nix::unistd::geteuid;
 use std::collections::{BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 
@@ -28,9 +29,9 @@ pub fn of_upper(upper: OwnedFd, fresh: &mut Fresh, stop: &Stop) -> Result<()> {
     let mut layer = Layer { fresh, linked: HashMap::new(), stop };
     upper::changes(upper, stop, |item, meaning| match meaning {
         Meaning::Gone => layer.fresh.whiteout(item.path, false),
-        Meaning::There => layer.add(item),
+        Meaning::There => layer.add(item, item.meta()?),
         Meaning::Opaque => {
-            layer.add(item)?;
+            layer.add(item, item.meta()?)?;
             layer.fresh.whiteout(item.path, true)
         }
     })
@@ -48,9 +49,10 @@ pub fn of_copy(
     fresh: &mut Fresh,
     stop: &Stop,
 ) -> Result<()> {
-    let mut before = paths(&merged.tree);
+    let mut before = copied(&merged.tree);
     let mut directories = BTreeSet::new();
     let mut layer = Layer { fresh, linked: HashMap::new(), stop };
+    let rootless = !geteuid().is_root();
     walk(root, stop, |item| {
         if item.is_directory() {
             directories.insert(item.path.to_vec());
@@ -61,7 +63,12 @@ pub fn of_copy(
             None => made.contains(item.path) && (item.is_directory() || item.facts.st_size == 0),
         };
         if !same {
-            layer.add(item)?;
+            let mut meta = item.meta()?;
+            if rootless {
+                // All of the copy is the caller's, who is root in its containers; what the image knows is more.
+                (meta.uid, meta.gid) = old.map_or((0, 0), |old| (old.meta.uid, old.meta.gid));
+            }
+            layer.add(item, meta)?;
         }
         Ok(Next::Enter)
     })?;
@@ -77,12 +84,11 @@ pub fn of_copy(
 
 impl Layer<'_> {
     /// Adds what stands there: under its second name as a hard link.
-    fn add(&mut self, item: &Item<'_>) -> Result<()> {
+    fn add(&mut self, item: &Item<'_>, meta: Meta) -> Result<()> {
         ensure!(
             !item.name.to_bytes().starts_with(b".wh."),
             "a layer cannot hold a name that begins with .wh."
         );
-        let meta = item.meta()?;
         let inode = (item.facts.st_dev, item.facts.st_ino);
         if !item.is_directory() && item.facts.st_nlink > 1 {
             if let Some(first) = self.linked.get(&inode) {

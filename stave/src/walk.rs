@@ -8,8 +8,8 @@ use crate::tar::{Extent, Kind, Meta, Time};
 use crate::unpack::is_dropped;
 use anyhow::{Context, Result, bail, ensure};
 use casque::sys::Errno;
-use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY};
-use nix::unistd::{Whence, lseek};
+use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY};
+use nix::unistd::{Whence, geteuid, lseek};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -159,10 +159,24 @@ impl Item<'_> {
     /// It is something else by now, or what open(2) says.
     pub fn open(&self) -> Result<File> {
         // Not blocking, should a fifo stand there by now.
-        let file = fs::open_at(self.parent, self.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+        let file = match fs::open_at(self.parent, self.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) {
+            Err(Errno::EACCES) if !geteuid().is_root() => self.open_closed(),
+            opened => opened,
+        };
         let file = File::from(file.during(|| "open".to_owned())?);
         ensure!(file.metadata().during(|| "fstat".to_owned())?.is_file(), "it is no regular file any more");
         Ok(file)
+    }
+
+    /// Opens a file that its owner, the caller, has closed to himself, as root of a container that he started can.
+    fn open_closed(&self) -> casque::sys::Result<OwnedFd> {
+        let found = fs::open_at(self.parent, self.name, O_PATH | O_NOFOLLOW, 0)?;
+        let mode = fs::stat(&found)?.st_mode & 0o7777;
+        let link = CString::new(format!("/proc/self/fd/{}", found.as_raw_fd())).map_err(|_| Errno::EINVAL)?;
+        fs::chmod_at(fs::cwd(), &link, mode | 0o400)?;
+        let opened = fs::open_at(fs::cwd(), &link, O_RDONLY | O_NONBLOCK, 0);
+        fs::chmod_at(fs::cwd(), &link, mode)?;
+        opened
     }
 
     fn target(&self) -> Result<Vec<u8>> {

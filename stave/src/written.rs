@@ -9,6 +9,7 @@ use crate::unpack::is_dropped;
 use crate::upper::{self, Meaning};
 use crate::walk::{Item, Next, walk};
 use anyhow::Result;
+use nix::unistd::geteuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
@@ -53,7 +54,7 @@ pub fn of_upper(upper: OwnedFd, tree: &Tree, stop: &Stop) -> Result<Changes> {
 /// # Errors
 /// As [`of_upper`].
 pub fn of_copy(root: OwnedFd, tree: &Tree, stop: &Stop) -> Result<Changes> {
-    let mut before = paths(tree);
+    let mut before = copied(tree);
     let mut changes = Vec::new();
     let mut directories = BTreeSet::new();
     walk(root, stop, |item| {
@@ -102,6 +103,16 @@ pub fn paths(tree: &Tree) -> BTreeMap<Vec<u8>, Ino> {
     paths
 }
 
+/// The paths of a copy: without devices, which only root can make.
+#[must_use]
+pub fn copied(tree: &Tree) -> BTreeMap<Vec<u8>, Ino> {
+    let mut paths = paths(tree);
+    if !geteuid().is_root() {
+        paths.retain(|_, ino| !matches!(tree.inode(*ino).node, Node::Character(..) | Node::Block(..)));
+    }
+    paths
+}
+
 /// Whether names in a directory have changed, of which its time tells.
 fn is_touched(old: &Inode, item: &Item<'_>) -> Result<bool> {
     Ok(item.is_directory() && old.meta.mtime != item.meta()?.mtime)
@@ -115,7 +126,7 @@ fn is_touched(old: &Inode, item: &Item<'_>) -> Result<bool> {
 pub fn same(old: &Inode, item: &Item<'_>) -> Result<bool> {
     let (node, old, new) = (&old.node, &old.meta, item.meta()?);
     // Whoever is not root has made the copy without owners and most attributes.
-    if nix::unistd::geteuid().is_root() {
+    if geteuid().is_root() {
         let xattrs = old.xattrs.iter().filter(|(name, _)| !is_dropped(name));
         if (old.uid, old.gid) != (new.uid, new.gid) || !xattrs.eq(new.xattrs.iter()) {
             return Ok(false);

@@ -6,7 +6,7 @@ use super::seccomp;
 use crate::error::During;
 use crate::image::{Configuration, Execution};
 use crate::user::User;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
 use serde_json::{Map, Value, json};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -110,10 +110,7 @@ pub fn command(image: &Configuration, options: &Options) -> Result<Vec<String>> 
         command.extend(words(&execution.cmd));
     }
     command.extend(options.command.clone());
-    anyhow::ensure!(
-        !command.is_empty(),
-        "no command specified: neither the image nor the command line has one"
-    );
+    ensure!(!command.is_empty(), "no command specified: neither the image nor the command line has one");
     Ok(command)
 }
 
@@ -173,12 +170,9 @@ fn process(
 ) -> Result<Value> {
     let cwd = options.workdir.as_deref().or(execution.working_dir.as_deref()).unwrap_or("/");
     let cwd = crate::build::settings::directory("/", cwd);
-    // The user's own group among them, so that no file that is closed to it can be opened without (CVE-2022-36109).
-    let mut groups = vec![facts.user.gid];
-    groups.extend(facts.user.additional_gids.iter().chain(&options.groups));
     let mut process = json!({
         "terminal": options.tty,
-        "user": { "uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": groups },
+        "user": user(facts.user, &options.groups)?,
         "args": command(facts.image, options)?,
         "env": environment(facts, execution, options),
         "cwd": cwd,
@@ -198,6 +192,23 @@ fn process(
         process.as_object_mut().map(|process| process.remove("oomScoreAdj"));
     }
     Ok(process)
+}
+
+/// `process.user`. A caller who is not root has one id and one group to give, which are root's in the container, and may not
+/// set groups (user_namespaces(7)).
+fn user(user: &User, more: &[u32]) -> Result<Value> {
+    let (uid, gid) = (user.uid, user.gid);
+    if geteuid().is_root() {
+        // The user's own group among them, so that no file that is closed to it can be opened without (CVE-2022-36109).
+        let mut groups = vec![gid];
+        groups.extend(user.additional_gids.iter().chain(more));
+        return Ok(json!({ "uid": uid, "gid": gid, "additionalGids": groups }));
+    }
+    ensure!(
+        (uid, gid) == (0, 0) && more.is_empty(),
+        "user {uid}:{gid}: a container of a caller who is not root has no user but root (--user 0), and no further groups"
+    );
+    Ok(json!({ "uid": 0, "gid": 0 }))
 }
 
 /// The image's variables, what Docker adds, and what was asked for, which wins.
@@ -235,6 +246,9 @@ fn mounts(facts: &Facts<'_>, options: &Options) -> Vec<Value> {
         mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
     ];
     if !geteuid().is_root() {
+        // Group 5, which terminals belong to, has no counterpart outside.
+        let options = mounts.iter_mut().filter_map(|mount| mount["options"].as_array_mut());
+        options.for_each(|options| options.retain(|option| option != "gid=5"));
         // The machine's own sysfs can only be bound by who is not root of its network.
         mounts.retain(|mount| mount["destination"] != "/sys" && mount["destination"] != "/sys/fs/cgroup");
         mounts.push(mount("/sys", "bind", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]));

@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
 use casque::sys::mount;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
 use runtime::Runtime;
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
@@ -216,7 +217,11 @@ impl Container {
     /// Its runtime.
     #[must_use]
     pub fn runtime(&self) -> Runtime {
-        Runtime { program: self.record.runtime.clone() }
+        // The usual place of a caller who is not root is below XDG_RUNTIME_DIR, which only a login makes.
+        let homeless =
+            !geteuid().is_root() && std::env::var_os("XDG_RUNTIME_DIR").is_none_or(|path| path.is_empty());
+        let own = self.path.parent().map(|containers| containers.with_file_name("runtime"));
+        Runtime { program: self.record.runtime.clone(), root: own.filter(|_| homeless) }
     }
 
     /// What it does now.
@@ -296,7 +301,7 @@ impl Container {
 /// # Errors
 /// What unlink(2) says.
 pub fn remove_tree(path: &Path) -> Result<()> {
-    if !nix::unistd::geteuid().is_root() {
+    if !geteuid().is_root() {
         let path = CString::new(path.as_os_str().as_bytes())?;
         let directory = fs::open_at(fs::cwd(), &path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
         crate::cmd::open_directories(&directory.during(|| "open".to_owned())?)?;

@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 pub struct Runtime {
     /// Its path, or its name to be looked for in PATH.
     pub program: PathBuf,
+    /// Where it keeps what it knows of containers, if not in its usual place.
+    pub root: Option<PathBuf>,
 }
 
 impl Runtime {
@@ -18,7 +20,7 @@ impl Runtime {
     pub fn find(asked: Option<&PathBuf>) -> Self {
         let beside = std::env::current_exe().ok().map(|own| own.with_file_name("casque"));
         let program = asked.cloned().or(beside.filter(|path| path.exists()));
-        Self { program: program.unwrap_or_else(|| PathBuf::from("casque")) }
+        Self { program: program.unwrap_or_else(|| PathBuf::from("casque")), root: None }
     }
 
     /// A command of it, with nothing as its input.
@@ -26,6 +28,9 @@ impl Runtime {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.stdin(Stdio::null());
+        if let Some(root) = &self.root {
+            command.arg("--root").arg(root);
+        }
         command
     }
 
