@@ -11,7 +11,7 @@ PREFIX  ?= /usr/local
 BUILD_PACKAGES := musl-tools
 DEMO_PACKAGES  := busybox-static
 # Programs that the tests compare with or count with.
-TEST_PACKAGES  := busybox-static bzip2 xz-utils strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap docker-registry apache2-utils openssl
+TEST_PACKAGES  := busybox-static bzip2 xz-utils strace skopeo umoci mmdebstrap zstd libcap2-bin attr libseccomp-dev uidmap docker-registry apache2-utils openssl iproute2 parallel
 
 # Engines that run containers with casque: engines/README.md.
 DOCKER_PACKAGES := docker.io containerd runc iptables iproute2 procps docker-registry busybox-static xz-utils \

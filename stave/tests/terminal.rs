@@ -117,7 +117,7 @@ fn the_terminal_is_as_it_was_however_the_program_ends() {
     terminal.seen.clear();
     let mut child = terminal.start(&run);
     terminal.expect("here\r\n");
-    place.succeed(&["kill", &place.succeed(&["ps", "-q"]).trim()]);
+    place.succeed(&["kill", place.succeed(&["ps", "-q"]).trim()]);
     assert_eq!(code(&mut child), 137);
     assert_eq!(terminal.modes(), before);
     // Its runtime cannot put anything back.

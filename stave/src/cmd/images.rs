@@ -18,7 +18,6 @@ pub fn options() -> Command {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
     Command::new("images")
-        .visible_alias("ls")
         .about("List the images of the store")
         .arg(Arg::new("repository").value_name("REPOSITORY[:TAG]").help("Only these"))
         .arg(flag("all", "All of them: they always are, for layers are no images here").short('a'))

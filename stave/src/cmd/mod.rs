@@ -8,9 +8,11 @@ mod df;
 mod diff;
 mod export;
 mod fsck;
+mod groups;
 mod history;
 mod images;
 mod import;
+mod info;
 mod inspect;
 mod load;
 mod login;
@@ -43,7 +45,7 @@ pub struct Entry {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: [Entry; 36] = [
+pub const ALL: [Entry; 40] = [
     Entry { options: run::options, run: run::run },
     Entry { options: run::create_options, run: run::create },
     Entry { options: containers::start_options, run: containers::start },
@@ -80,4 +82,8 @@ pub const ALL: [Entry; 36] = [
     Entry { options: df::options, run: df::run },
     Entry { options: prune::options, run: prune::run },
     Entry { options: fsck::options, run: fsck::run },
+    Entry { options: info::options, run: info::run },
+    Entry { options: info::version_options, run: info::version },
+    Entry { options: groups::container_options, run: groups::container },
+    Entry { options: groups::image_options, run: groups::image },
 ];
