@@ -10,7 +10,6 @@ use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
 use support::listing::{Listing, differences, list};
 use support::tar::{Tar, dir, file, symlink};
 use support::{can_mount, has_tools, names, run, stave};
@@ -152,7 +151,7 @@ fn a_failed_step_leaves_the_last_good_image() {
 #[test]
 fn stages_targets_triggers_and_arguments() {
     let Some(place) = Place::new() else { return };
-    let text = "ARG BASE=none\nFROM ${BASE} AS first\nRUN echo 1 > /f\nONBUILD COPY a /triggered\nONBUILD RUN cat /triggered > /seen\n\
+    let text = "ARG BASE=127.0.0.1:1/none\nFROM ${BASE} AS first\nRUN echo 1 > /f\nONBUILD COPY a /triggered\nONBUILD RUN cat /triggered > /seen\n\
         FROM scratch AS second\nCOPY --from=first /f /\nCOPY --from=0 /bin /bin\nCMD [\"cat\", \"/f\"]\n";
     let files = [("a", "A\n")];
     place.build(text, &files, &["--build-arg", "BASE=busy:1"]);
@@ -165,7 +164,7 @@ fn stages_targets_triggers_and_arguments() {
     assert_eq!(place.config("new:1").get("OnBuild"), None);
     let context = place.context("context", text, &files);
     assert!(place.refused(&["build", "--target", "third", &context]).contains("target third"));
-    assert!(place.refused(&["build", &context]).contains("no such image: none"));
+    assert!(place.refused(&["build", &context]).contains("ECONNREFUSED"));
 }
 
 #[test]
@@ -311,36 +310,6 @@ fn archives_are_unpacked_by_add_and_copied_by_copy() {
     );
 }
 
-#[test]
-fn killed_builds_leave_the_store_whole() {
-    let Some(place) = Place::new() else { return };
-    let noise = "n".repeat(3 << 20);
-    let context = place.context(
-        "context",
-        "FROM busy:1\nCOPY a /a\nRUN cp /a /b\nRUN rm /a\nCMD true\n",
-        &[("a", &noise)],
-    );
-    let arguments = ["build", "--no-cache", "-q", "-t", "new:1", &context];
-    let start = Instant::now();
-    place.succeed(&arguments);
-    let whole = start.elapsed();
-    let mut killed = 0;
-    for moment in 0..40 {
-        let mut command = stave();
-        command.arg("--store").arg(place.path("store")).args(arguments);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(whole * moment / 40);
-        child.kill().unwrap();
-        killed += u32::from(!child.wait().unwrap().success());
-        place.succeed(&["fsck", "-q"]);
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains(place.directory.path().to_str().unwrap()), "a mount is left");
-    }
-    assert!(killed >= 10, "killed only {killed} times");
-    place.succeed(&arguments);
-    place.succeed(&["verify", "new:1"]);
-}
-
 /// Paths and texts.
 type Files = Vec<(&'static str, &'static str)>;
 
@@ -421,7 +390,7 @@ fn timeless(root: &Path) -> Listing {
 #[test]
 #[ignore = "make image-tests"]
 fn dockers_builder_makes_the_same_images() {
-    if !has_tools(&["dockerd", "docker", "unshare", "ip", "xz"]) {
+    if !has_tools(&["dockerd", "docker", "podman", "unshare", "ip", "xz"]) {
         return;
     }
     let Some(place) = Place::new() else { return };
@@ -446,15 +415,29 @@ fn dockers_builder_makes_the_same_images() {
             "docker load -q -i ours-{name}.tar; docker save -o theirs-{name}.tar theirs:{name}\n"
         ));
     }
-    // What stave built runs there.
-    inside.push_str("docker run --rm --network none ours:run cat /one\n");
+    // What stave built runs there, and with Podman.
+    inside.push_str("docker run --rm --network none ours:run cat /one\ndocker run --rm --network none ours:env cat /env\n");
+    inside.push_str(&format!(
+        "podman() {{ command podman --root {}/podman --runroot /run/podman --storage-driver vfs --cgroup-manager cgroupfs \
+         --events-backend none --runtime {} \"$@\"; }}\n",
+        place.directory.path().display(),
+        Path::new(env!("CARGO_BIN_EXE_stave")).with_file_name("casque").display(),
+    ));
+    for (name, file) in [("run", "/one"), ("env", "/env")] {
+        inside.push_str(&format!(
+            "podman load -q -i ours-{name}.tar >/dev/null\n\
+             podman run --rm --network none --pull never docker.io/library/ours:{name} cat {file}\n"
+        ));
+    }
     std::fs::create_dir(place.path("docker")).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/with-docker");
     let mut docker = Command::new(script);
     docker.arg(place.path("docker")).args(["sh", "-c", &inside]);
     let output = docker.output().unwrap();
     let (printed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && printed.ends_with("one\n"), "{printed}\n{said}");
+    let runs = place.succeed(&["run", "--rm", "ours:env", "cat", "/env"]);
+    let expected = format!("one\n{runs}one\n{runs}");
+    assert!(output.status.success() && printed.ends_with(&expected), "{printed}\n{said}");
     let mut wrong = Vec::new();
     for (name, ..) in dockerfiles() {
         place.succeed(&["load", "-q", "-i", place.path(&format!("theirs-{name}.tar")).to_str().unwrap()]);

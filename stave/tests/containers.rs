@@ -6,11 +6,9 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 use support::images::{self, GZIP};
 use support::listing::{differences, list};
-use support::names;
 use support::place::Place;
 use support::registry::{Server, Shelf};
 
@@ -248,54 +246,6 @@ fn volumes_are_filled_from_the_image_and_outlive_containers() {
     place.succeed(&["volume", "rm", "data", "more"]);
     assert_eq!(place.succeed(&["volume", "ls", "-q"]), "");
     place.is_clean();
-}
-
-/// Kills the command at moments spread over the time that it takes; after each the store is whole and nothing is mounted.
-fn kill_at(place: &Place, arguments: &[&str], count: u32, after: impl Fn(u32)) -> u32 {
-    let start = Instant::now();
-    place.succeed(arguments);
-    let whole = start.elapsed();
-    after(0);
-    let mut killed = 0;
-    for moment in 0..count {
-        let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(whole * moment / count);
-        child.kill().unwrap();
-        killed += u32::from(!child.wait().unwrap().success());
-        place.is_clean();
-        after(moment);
-    }
-    killed
-}
-
-#[test]
-fn killed_commands_leave_the_store_whole_and_nothing_mounted() {
-    let Some(place) = Place::new() else { return };
-    let run = ["run", "--rm", "busy:1", "sh", "-c", "echo x > /x"];
-    let killed = kill_at(&place, &run, 40, |_| {});
-    assert!(killed >= 10, "killed only {killed} times");
-    place.succeed(&run);
-    place.succeed(&[
-        "run",
-        "--name",
-        "one",
-        "busy:1",
-        "dd",
-        "if=/dev/urandom",
-        "of=/big",
-        "bs=1M",
-        "count=8",
-    ]);
-    let killed = kill_at(&place, &["commit", "one", "big:1"], 40, |_| {});
-    assert!(killed >= 10, "killed only {killed} times");
-    place.succeed(&["commit", "one", "big:1"]);
-    place.succeed(&["verify", "big:1"]);
-    // What the killed ones have left goes with prune.
-    std::thread::sleep(Duration::from_millis(300));
-    place.succeed(&["rm", "-f", "one"]);
-    place.succeed(&["prune"]);
-    let left = names(&place.path("store/stave/containers"));
-    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -294,8 +294,9 @@ fn containers_and_builds_are_as_people_have_learnt_them() {
     desk.writes("Dockerfile", &format!("{emacs} && false\nCMD [\"/bin/bash\"]\n"));
     let (code, printed, said) = desk.shell("stave build -t debian-with-emacs .");
     assert!(code == 1 && said.contains("returned a non-zero code: 1"), "{said}");
-    let ids = printed.lines().filter_map(|line| line.strip_prefix(" ---> ")).filter(|word| word.len() == 12);
-    let last = ids.last().unwrap();
+    let mut ids =
+        printed.lines().filter_map(|line| line.strip_prefix(" ---> ")).filter(|word| word.len() == 12);
+    let last = ids.next_back().unwrap();
     let looked = desk.does(&format!(
         "printf 'emacs; ls /usr/bin; exit\\n' | script -qec 'stave run -it {last} bash' /dev/null"
     ));

@@ -187,6 +187,8 @@ impl Containers {
         }
         for container in self.all()?.iter().filter(|container| container.record.remove) {
             if !container.is_attended() && !matches!(container.status()?, Status::Running { .. }) {
+                // If the runtime knows of it, it was killed, too.
+                let _ = container.runtime().run(&["delete", "--force", &container.record.id]);
                 container.remove()?;
                 removed += 1;
             }
