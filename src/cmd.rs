@@ -304,7 +304,9 @@ impl Bundle {
             }),
             no_new_keyring: self.request.no_new_keyring,
             resctrl: resctrl_directories(&self.request.id, spec),
-            own_pids: spec.linux.namespaces.iter().any(|n| &*n.kind == "pid" && n.path.is_empty()),
+            config_needed: spec.process.is_none()
+                || !spec.hooks.poststart.is_empty()
+                || !spec.hooks.poststop.is_empty(),
         }
     }
 }

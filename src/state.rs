@@ -52,9 +52,14 @@ pub struct Container {
     /// Directories of resctrl that were made for the container, the innermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resctrl: Vec<String>,
-    /// Whether the container has a pid namespace of its own, so that its processes end with the first one.
-    #[serde(default)]
-    pub own_pids: bool,
+    /// Whether `start` and `delete` have to read the configuration: for hooks that they run, or because it has no process.
+    #[serde(default = "unknown")]
+    pub config_needed: bool,
+}
+
+/// What another version of casque has not said.
+fn unknown() -> bool {
+    true
 }
 
 /// Where a cgroup lies.

@@ -36,8 +36,9 @@ fn delete(globals: &Globals, id: &str, force: bool) -> Result<()> {
         // `--force`
         end::kill(state)?;
     }
-    let config = dir.config().unwrap_or_default();
-    let spec = saved_spec(&config).ok();
+    let needed = container.as_ref().is_none_or(|container| container.config_needed);
+    let config = if needed { dir.config().ok() } else { None };
+    let spec = config.as_deref().and_then(|config| saved_spec(config).ok());
     for warning in end::delete(&dir, container.as_ref(), state.as_ref(), spec.as_ref())? {
         globals.log.warning(&warning);
     }

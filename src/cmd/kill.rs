@@ -4,7 +4,7 @@ use super::{Globals, for_each, ids};
 use crate::cli::Values;
 use crate::error::At;
 use crate::process::end;
-use crate::state::{Dir, Status};
+use crate::state::Dir;
 use crate::sys::{Errno, process};
 use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
@@ -19,16 +19,12 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
 
 fn kill(globals: &Globals, id: &str, signal: i32, everyone: bool) -> Result<()> {
     let dir = Dir::open(&globals.root, id)?;
-    let (container, state) = (dir.container()?, dir.state()?);
-    let status = end::status(&dir, container.as_ref(), state.as_ref());
-    if everyone && let Some(place) = container.as_ref().and_then(|container| container.cgroup.as_ref()) {
+    if everyone && let Some(place) = dir.container()?.and_then(|container| container.cgroup) {
         // Also of a stopped container, whose other processes may live on in a shared pid namespace.
-        return signal_all(place, signal);
+        return signal_all(&place, signal);
     }
-    if !matches!(status, Status::Created | Status::Running | Status::Paused) {
-        bail!("container not running");
-    }
-    let Some(pidfd) = state.map(|state| state.pidfd()).transpose()?.flatten() else {
+    // Whether it is created, running or paused makes no difference.
+    let Some(pidfd) = dir.state()?.map(|state| state.pidfd()).transpose()?.flatten() else {
         bail!("container not running")
     };
     match process::pidfd_send_signal(&pidfd, signal) {

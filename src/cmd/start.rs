@@ -13,18 +13,19 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     dir.lock()?;
     let Some(state) = dir.state()? else { bail!("cannot start a container that is still being created") };
-    let config = dir.config()?;
-    let spec = saved_spec(&config)?;
-    if spec.process.is_none() {
+    let container = dir.container()?.context("container.json is missing in the state directory")?;
+    let config = if container.config_needed { Some(dir.config()?) } else { None };
+    let spec = config.as_deref().map(saved_spec).transpose()?;
+    if spec.as_ref().is_some_and(|spec| spec.process.is_none()) {
         bail!("process: missing: there is nothing to start");
     }
-    let container = dir.container()?.context("container.json is missing in the state directory")?;
     if is_frozen(&container) {
         // It would begin to wait for a process that does not go on.
         bail!("cannot start a container in the paused state");
     }
     let relay = Relay::bind(&dir)?;
-    match start(&dir, &state).and_then(|()| poststart(&spec, &container, &state)) {
+    let hooks = |()| spec.as_ref().map_or(Ok(()), |spec| poststart(spec, &container, &state));
+    match start(&dir, &state).and_then(hooks) {
         Ok(()) => {
             dir.unlock()?;
             if let (Some(relay), Some(pidfd)) = (relay, state.pidfd()?) {
@@ -36,7 +37,7 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
             // runtime.md#lifecycle, steps 8 and 10: "generate an error, stop the container, and continue the lifecycle
             // at step 12", which is delete.
             end::kill(&state)?;
-            for warning in end::delete(&dir, Some(&container), Some(&state), Some(&spec))? {
+            for warning in end::delete(&dir, Some(&container), Some(&state), spec.as_ref())? {
                 globals.log.warning(&warning);
             }
             Err(failed.error)
