@@ -26,6 +26,8 @@ IMAGE_PACKAGES := docker.io iproute2 podman xz-utils
 # What the benchmark of images compares with and is made of.
 BENCH_IMAGES_PACKAGES := mmdebstrap zstd libcap2-bin attr skopeo umoci podman gcc libc6-dev libdeflate-dev libssl-dev e2fsprogs
 
+FIRST_LINE_PACKAGES := busybox-static docker.io podman runc e2fsprogs iproute2
+
 # What the benchmark compares with.
 BENCH_PACKAGES := busybox-static runc crun libseccomp-dev
 
@@ -35,7 +37,7 @@ STAVE_VM_TESTS := limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: order help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
+.PHONY: order help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images first-line conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -114,6 +116,10 @@ oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (cas
 bench-images: build ## Measure stave against the floor and other tools: BENCH_FLAGS='--rounds 5'
 	@$(call packages,$(BENCH_IMAGES_PACKAGES))
 	STAVE="$(CURDIR)/$(STAVE)" CASQUE="$(CURDIR)/$(CASQUE)" bench/images/run $(BENCH_FLAGS)
+
+first-line: build ## Measure how soon a container of an image says something: stave, casque, runc, Podman, Docker
+	@$(call packages,$(FIRST_LINE_PACKAGES))
+	STAVE="$(CURDIR)/$(STAVE)" CASQUE="$(CURDIR)/$(CASQUE)" bench/images/first-line $(BENCH_FLAGS)
 
 .PHONY: bench bench-memory setup-bench
 # Figures for docs/ come from a whole run alone.

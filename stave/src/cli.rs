@@ -17,6 +17,29 @@ use std::path::PathBuf;
 /// The whole command line of stave.
 #[must_use]
 pub fn command() -> Command {
+    root().subcommands(cmd::ALL.iter().map(cmd::Entry::command))
+}
+
+/// As [`command`], with nothing but the command that these words call: to make the options of all takes as long as what
+/// many of them do. With all, if it is not clear which it is.
+#[must_use]
+pub fn command_of(words: &[OsString]) -> Command {
+    let mut words = words.iter().skip(1).filter_map(|word| word.to_str());
+    let mut first = words.next();
+    // `--store=DIR` is one word.
+    while first.is_some_and(|word| matches!(word, "--store" | "--durability")) {
+        first = words.nth(1);
+    }
+    while first.is_some_and(|word| word.starts_with("--store=") || word.starts_with("--durability=")) {
+        first = words.next();
+    }
+    match first.and_then(|name| cmd::ALL.iter().find(|entry| entry.name == name)) {
+        Some(entry) => root().subcommand(entry.command()),
+        None => command(),
+    }
+}
+
+fn root() -> Command {
     Command::new("stave")
         .about("Container images: layered tars to OCI bundles")
         .version(env!("CARGO_PKG_VERSION"))
@@ -38,7 +61,6 @@ pub fn command() -> Command {
                 .value_parser(["full", "none"])
                 .help("Whether what is stored survives a power failure: full (default) waits for the disk, caches excepted"),
         )
-        .subcommands(cmd::ALL.iter().map(|entry| (entry.options)()))
 }
 
 /// The words of the command line. `docker images -tree` had one dash, and so it is understood.
@@ -53,8 +75,7 @@ pub fn words() -> Vec<OsString> {
 /// The command's.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let (name, matches) = matches.subcommand().context("no command")?;
-    let entry =
-        cmd::ALL.iter().find(|entry| (entry.options)().get_name() == name).context("no such command")?;
+    let entry = cmd::ALL.iter().find(|entry| entry.name == name).context("no such command")?;
     (entry.run)(matches)
 }
 
@@ -201,4 +222,28 @@ pub fn limits_default() -> archive::Limits {
 #[must_use]
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_by_its_own_name() {
+        for entry in &cmd::ALL {
+            assert_eq!((entry.options)().get_name(), entry.name);
+            for before in
+                [&[][..], &["--store", "run"], &["--durability=none", "--store=x"], &["--store", "--store"]]
+            {
+                let words = ["stave"].iter().chain(before).chain([&entry.name]).map(OsString::from);
+                let command = command_of(&words.collect::<Vec<_>>());
+                let names: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
+                assert_eq!(names, [entry.name], "{before:?}");
+            }
+        }
+        for words in [&["stave"][..], &["stave", "--help"], &["stave", "nothing"], &["stave", "--store"]] {
+            let words: Vec<_> = words.iter().map(OsString::from).collect();
+            assert_eq!(command_of(&words).get_subcommands().count(), cmd::ALL.len());
+        }
+    }
 }

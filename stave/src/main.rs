@@ -5,7 +5,8 @@ use stave::print::note;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let matches = match stave::cli::command().try_get_matches_from(stave::cli::words()) {
+    let words = stave::cli::words();
+    let matches = match stave::cli::command_of(&words).try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };

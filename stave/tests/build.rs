@@ -387,6 +387,21 @@ fn timeless(root: &Path) -> Listing {
     list(root).into_iter().map(|(path, line)| (path, words(line))).collect()
 }
 
+/// Podman as a function of the shell, with images of its own and no limits, which not every machine can give.
+fn podman(place: &Place) -> String {
+    let path = place.directory.path().display();
+    let casque = Path::new(env!("CARGO_BIN_EXE_stave")).with_file_name("casque");
+    format!(
+        "files=$(prlimit --nofile --output HARD --noheadings --raw)\n\
+         cat >{path}/containers.conf <<EOF\n\
+         [containers]\npids_limit = 0\nlog_driver = \"k8s-file\"\n\
+         default_ulimits = [\"nofile=$files:$files\", \"nproc=4000:4000\"]\nEOF\n\
+         podman() {{ CONTAINERS_CONF={path}/containers.conf command podman --root {path}/podman --runroot /run/podman \
+         --storage-driver vfs --cgroup-manager cgroupfs --events-backend none --runtime {} \"$@\"; }}\n",
+        casque.display()
+    )
+}
+
 #[test]
 #[ignore = "make image-tests"]
 fn dockers_builder_makes_the_same_images() {
@@ -417,12 +432,7 @@ fn dockers_builder_makes_the_same_images() {
     }
     // What stave built runs there, and with Podman.
     inside.push_str("docker run --rm --network none ours:run cat /one\ndocker run --rm --network none ours:env cat /env\n");
-    inside.push_str(&format!(
-        "podman() {{ command podman --root {}/podman --runroot /run/podman --storage-driver vfs --cgroup-manager cgroupfs \
-         --events-backend none --runtime {} \"$@\"; }}\n",
-        place.directory.path().display(),
-        Path::new(env!("CARGO_BIN_EXE_stave")).with_file_name("casque").display(),
-    ));
+    inside.push_str(&podman(&place));
     for (name, file) in [("run", "/one"), ("env", "/env")] {
         inside.push_str(&format!(
             "podman load -q -i ours-{name}.tar >/dev/null\n\

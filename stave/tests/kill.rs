@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::images::{self, GZIP, Layout, ZSTD};
@@ -48,11 +48,14 @@ fn random(whole: Duration) -> Duration {
 /// Kills a command that runs containers at random moments. Afterwards the store is whole, nothing is mounted, `rm -f` and
 /// `prune` leave no container, no process and no cgroup, and the same command succeeds. Gives how often it was killed.
 fn kill_containers(place: &Place, arguments: &[&str], mark: &str) -> u32 {
+    let ended = || until("the container has ended", || place.succeed(&["ps", "-aq"]).is_empty());
+    let before = groups();
     place.succeed(arguments);
     let start = Instant::now();
     place.succeed(arguments);
     // A little more, so that some are killed when all is done but the command's end.
     let whole = start.elapsed().max(Duration::from_millis(4)) * 11 / 10;
+    ended();
     let mut killed = 0;
     for _ in 0..moments() {
         let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -70,10 +73,11 @@ fn kill_containers(place: &Place, arguments: &[&str], mark: &str) -> u32 {
         place.succeed(&["prune", "-q"]);
         let left = names(&place.path("store/stave/containers"));
         assert!(left.is_empty(), "{left:?}");
-        for directory in ["/sys/fs/cgroup/stave", "/sys/fs/cgroup/unified/stave"] {
-            until("no cgroup is left", || groups(Path::new(directory)) == 0);
-        }
+        // Those of other tests come and go.
+        let seen: Vec<PathBuf> = groups().into_iter().filter(|group| !before.contains(group)).collect();
+        until("no cgroup is left", || !seen.iter().any(|group| group.exists()));
         place.succeed(arguments);
+        ended();
     }
     place.is_clean();
     killed
@@ -86,11 +90,11 @@ fn processes(mark: &str) -> usize {
     lines.filter(|line| String::from_utf8_lossy(line).contains(mark)).count()
 }
 
-/// Cgroups of containers that nobody is in, if the directory is there at all.
-fn groups(directory: &Path) -> usize {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let processes = |entry: &std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cgroup.procs"));
-    entries.filter(|entry| processes(entry).is_ok_and(|processes| processes.is_empty())).count()
+/// The cgroups of containers, wherever version 2 is mounted.
+fn groups() -> Vec<PathBuf> {
+    let places = ["/sys/fs/cgroup/stave", "/sys/fs/cgroup/unified/stave"].map(std::fs::read_dir);
+    let entries = places.into_iter().flatten().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 #[test]

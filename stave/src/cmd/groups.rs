@@ -5,34 +5,34 @@ use super::{prune, pull, push, rmi, run, save, tag};
 use anyhow::{Context, Result};
 use clap::{ArgMatches, Command};
 
-const CONTAINER: [(&str, Entry); 12] = [
-    ("run", Entry { options: run::options, run: run::run }),
-    ("create", Entry { options: run::create_options, run: run::create }),
-    ("start", Entry { options: containers::start_options, run: containers::start }),
-    ("exec", Entry { options: containers::exec_options, run: containers::exec }),
-    ("ls", Entry { options: containers::ps_options, run: containers::ps }),
-    ("logs", Entry { options: containers::logs_options, run: containers::logs }),
-    ("wait", Entry { options: containers::wait_options, run: containers::wait }),
-    ("stop", Entry { options: containers::stop_options, run: containers::stop }),
-    ("kill", Entry { options: containers::kill_options, run: containers::kill }),
-    ("rm", Entry { options: containers::rm_options, run: containers::rm }),
-    ("commit", Entry { options: commit::options, run: commit::run }),
-    ("diff", Entry { options: diff::options, run: diff::run }),
+const CONTAINER: [Entry; 12] = [
+    Entry::new("run", run::options, run::run),
+    Entry::new("create", run::create_options, run::create),
+    Entry::new("start", containers::start_options, containers::start),
+    Entry::new("exec", containers::exec_options, containers::exec),
+    Entry::new("ls", containers::ps_options, containers::ps),
+    Entry::new("logs", containers::logs_options, containers::logs),
+    Entry::new("wait", containers::wait_options, containers::wait),
+    Entry::new("stop", containers::stop_options, containers::stop),
+    Entry::new("kill", containers::kill_options, containers::kill),
+    Entry::new("rm", containers::rm_options, containers::rm),
+    Entry::new("commit", commit::options, commit::run),
+    Entry::new("diff", diff::options, diff::run),
 ];
 
-const IMAGE: [(&str, Entry); 12] = [
-    ("build", Entry { options: build::options, run: build::run }),
-    ("history", Entry { options: history::options, run: history::run }),
-    ("import", Entry { options: import::options, run: import::run }),
-    ("inspect", Entry { options: inspect::options, run: inspect::run }),
-    ("load", Entry { options: load::options, run: load::run }),
-    ("ls", Entry { options: images::options, run: images::run }),
-    ("prune", Entry { options: prune::options, run: prune::run }),
-    ("pull", Entry { options: pull::options, run: pull::run }),
-    ("push", Entry { options: push::options, run: push::run }),
-    ("rm", Entry { options: rmi::options, run: rmi::run }),
-    ("save", Entry { options: save::options, run: save::run }),
-    ("tag", Entry { options: tag::options, run: tag::run }),
+const IMAGE: [Entry; 12] = [
+    Entry::new("build", build::options, build::run),
+    Entry::new("history", history::options, history::run),
+    Entry::new("import", import::options, import::run),
+    Entry::new("inspect", inspect::options, inspect::run),
+    Entry::new("load", load::options, load::run),
+    Entry::new("ls", images::options, images::run),
+    Entry::new("prune", prune::options, prune::run),
+    Entry::new("pull", pull::options, pull::run),
+    Entry::new("push", push::options, push::run),
+    Entry::new("rm", rmi::options, rmi::run),
+    Entry::new("save", save::options, save::run),
+    Entry::new("tag", tag::options, tag::run),
 ];
 
 /// `container`'s commands.
@@ -52,8 +52,8 @@ fn group(name: &'static str, about: &'static str) -> Command {
 }
 
 /// Only made when the group is called.
-fn members(command: Command, members: &[(&'static str, Entry)]) -> Command {
-    command.subcommands(members.iter().map(|(name, entry)| (entry.options)().name(*name)))
+fn members(command: Command, members: &[Entry]) -> Command {
+    command.subcommands(members.iter().map(Entry::command))
 }
 
 /// Runs a command of `container`.
@@ -72,8 +72,8 @@ pub fn image(matches: &ArgMatches) -> Result<()> {
     perform(matches, &IMAGE)
 }
 
-fn perform(matches: &ArgMatches, members: &[(&'static str, Entry)]) -> Result<()> {
+fn perform(matches: &ArgMatches, members: &[Entry]) -> Result<()> {
     let (wanted, matches) = matches.subcommand().context("no command")?;
-    let (_, entry) = members.iter().find(|(name, _)| *name == wanted).context("no such command")?;
+    let entry = members.iter().find(|entry| entry.name == wanted).context("no such command")?;
     (entry.run)(matches)
 }

@@ -37,53 +37,68 @@ use anyhow::Result;
 use clap::{ArgMatches, Command};
 
 /// A command of the command line.
+#[derive(Clone, Copy)]
 pub struct Entry {
+    /// What it is called.
+    pub name: &'static str,
     /// Its options.
     pub options: fn() -> Command,
     /// What it does with them.
     pub run: fn(&ArgMatches) -> Result<()>,
 }
 
+impl Entry {
+    const fn new(name: &'static str, options: fn() -> Command, run: fn(&ArgMatches) -> Result<()>) -> Self {
+        Self { name, options, run }
+    }
+
+    /// The command with its options.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        (self.options)().name(self.name)
+    }
+}
+
 /// All commands, in the order of the help.
 pub const ALL: [Entry; 40] = [
-    Entry { options: run::options, run: run::run },
-    Entry { options: run::create_options, run: run::create },
-    Entry { options: containers::start_options, run: containers::start },
-    Entry { options: containers::exec_options, run: containers::exec },
-    Entry { options: containers::ps_options, run: containers::ps },
-    Entry { options: containers::logs_options, run: containers::logs },
-    Entry { options: containers::wait_options, run: containers::wait },
-    Entry { options: containers::stop_options, run: containers::stop },
-    Entry { options: containers::kill_options, run: containers::kill },
-    Entry { options: containers::rm_options, run: containers::rm },
-    Entry { options: build::options, run: build::run },
-    Entry { options: commit::options, run: commit::run },
-    Entry { options: volume::options, run: volume::run },
-    Entry { options: containers::attend_options, run: containers::attend },
-    Entry { options: load::options, run: load::run },
-    Entry { options: save::options, run: save::run },
-    Entry { options: import::options, run: import::run },
-    Entry { options: export::options, run: export::run },
-    Entry { options: pull::options, run: pull::run },
-    Entry { options: push::options, run: push::run },
-    Entry { options: search::options, run: search::run },
-    Entry { options: login::options, run: login::run },
-    Entry { options: logout::options, run: logout::run },
-    Entry { options: images::options, run: images::run },
-    Entry { options: history::options, run: history::run },
-    Entry { options: inspect::options, run: inspect::run },
-    Entry { options: tag::options, run: tag::run },
-    Entry { options: rmi::options, run: rmi::run },
-    Entry { options: bundle::options, run: bundle::run },
-    Entry { options: unbundle::options, run: unbundle::run },
-    Entry { options: unpack::options, run: unpack::run },
-    Entry { options: diff::options, run: diff::run },
-    Entry { options: verify::options, run: verify::run },
-    Entry { options: df::options, run: df::run },
-    Entry { options: prune::options, run: prune::run },
-    Entry { options: fsck::options, run: fsck::run },
-    Entry { options: info::options, run: info::run },
-    Entry { options: info::version_options, run: info::version },
-    Entry { options: groups::container_options, run: groups::container },
-    Entry { options: groups::image_options, run: groups::image },
+    Entry::new("run", run::options, run::run),
+    Entry::new("create", run::create_options, run::create),
+    Entry::new("start", containers::start_options, containers::start),
+    Entry::new("exec", containers::exec_options, containers::exec),
+    Entry::new("ps", containers::ps_options, containers::ps),
+    Entry::new("logs", containers::logs_options, containers::logs),
+    Entry::new("wait", containers::wait_options, containers::wait),
+    Entry::new("stop", containers::stop_options, containers::stop),
+    Entry::new("kill", containers::kill_options, containers::kill),
+    Entry::new("rm", containers::rm_options, containers::rm),
+    Entry::new("build", build::options, build::run),
+    Entry::new("commit", commit::options, commit::run),
+    Entry::new("volume", volume::options, volume::run),
+    Entry::new("attend", containers::attend_options, containers::attend),
+    Entry::new("load", load::options, load::run),
+    Entry::new("save", save::options, save::run),
+    Entry::new("import", import::options, import::run),
+    Entry::new("export", export::options, export::run),
+    Entry::new("pull", pull::options, pull::run),
+    Entry::new("push", push::options, push::run),
+    Entry::new("search", search::options, search::run),
+    Entry::new("login", login::options, login::run),
+    Entry::new("logout", logout::options, logout::run),
+    Entry::new("images", images::options, images::run),
+    Entry::new("history", history::options, history::run),
+    Entry::new("inspect", inspect::options, inspect::run),
+    Entry::new("tag", tag::options, tag::run),
+    Entry::new("rmi", rmi::options, rmi::run),
+    Entry::new("bundle", bundle::options, bundle::run),
+    Entry::new("unbundle", unbundle::options, unbundle::run),
+    Entry::new("unpack", unpack::options, unpack::run),
+    Entry::new("diff", diff::options, diff::run),
+    Entry::new("verify", verify::options, verify::run),
+    Entry::new("df", df::options, df::run),
+    Entry::new("prune", prune::options, prune::run),
+    Entry::new("fsck", fsck::options, fsck::run),
+    Entry::new("info", info::options, info::run),
+    Entry::new("version", info::version_options, info::version),
+    Entry::new("container", groups::container_options, groups::container),
+    Entry::new("image", groups::image_options, groups::image),
 ];
