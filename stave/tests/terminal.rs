@@ -167,8 +167,8 @@ fn pipes_go_through_and_what_is_no_terminal_is_not_taken_for_one() {
     assert_eq!(piped(&place, &["run", "--rm", "busy:1", "cat"], "a").1, "");
     let only = piped(&place, &["run", "-t", "--rm", "busy:1", "sh", "-c", "test -t 1 && echo yes"], "");
     assert_eq!((only.0, only.1.as_str()), (0, "yes\r\n"));
-    let (_, _, said) = piped(&place, &["run", "-it", "--rm", "busy:1", "sh"], "");
-    assert_eq!(said, "stave: the input device is not a TTY\n");
+    let (status, _, said) = piped(&place, &["run", "-it", "--rm", "busy:1", "sh"], "");
+    assert_eq!((status, said.as_str()), (1, "stave: the input device is not a TTY\n"));
 
     place.succeed(&["run", "-d", "--name", "back", "busy:1", "sleep", "1000"]);
     assert_eq!(piped(&place, &["exec", "-i", "back", "cat"], "c\n"), (0, "c\n".to_owned(), String::new()));

@@ -154,6 +154,10 @@ fn arguments() -> Vec<Arg> {
 /// # Errors
 /// [`Exit`] with the program's status, if it is not 0, or with Docker's for what went wrong.
 pub fn run(matches: &ArgMatches) -> Result<()> {
+    // With Docker this ends with 1, too.
+    if matches.get_flag("tty") && matches.get_flag("interactive") && !matches.get_flag("detach") {
+        foreground::check_terminal()?;
+    }
     let code = start(matches).map_err(own)?;
     if code == 0 { Ok(()) } else { Err(Exit { code, error: None }.into()) }
 }
@@ -164,9 +168,6 @@ fn own(error: anyhow::Error) -> anyhow::Error {
 }
 
 fn start(matches: &ArgMatches) -> Result<u8> {
-    if matches.get_flag("tty") && matches.get_flag("interactive") && !matches.get_flag("detach") {
-        foreground::check_terminal()?;
-    }
     let (store, options, made) = make(matches)?;
     let Made { container, root, attending: _attending } = made;
     let volumes = Volumes::of(&store)?;
