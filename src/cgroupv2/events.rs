@@ -22,6 +22,11 @@ impl State {
     }
 }
 
+/// After this time a wait looks again by itself. The kernel tells changes of a file at most every 10 ms, the later ones by a
+/// timer, and forgets the timer when the cgroup is removed (kernel/cgroup/cgroup.c, `cgroup_file_notify` and
+/// `cgroup_rm_file`): the last change before that may be told to nobody.
+const LOOK_MS: i32 = 100;
+
 /// An open `cgroup.events`.
 #[derive(Debug)]
 pub struct Events(OwnedFd);
@@ -34,27 +39,39 @@ impl Events {
 
     /// What is true now. A later poll for `POLLPRI` wakes up as soon as that is true no more.
     pub fn state(&self) -> Result<State> {
+        self.known().map(Option::unwrap_or_default)
+    }
+
+    /// The same; `None` if the cgroup is gone.
+    fn known(&self) -> Result<Option<State>> {
         match reread(&self.0) {
-            Ok(text) => Ok(State::parse(&text)),
-            Err(Errno::ENODEV) => Ok(State::default()),
+            Ok(text) => Ok(Some(State::parse(&text))),
+            Err(Errno::ENODEV) => Ok(None),
             Err(errno) => Err(errno),
         }
     }
 
-    /// Waits until `reached` holds, at most `timeout` milliseconds where there is a limit: ETIMEDOUT.
+    /// Waits until `reached` holds, at most `timeout` milliseconds where there is a limit: ETIMEDOUT. ENODEV: the
+    /// cgroup has gone, and `reached` holds for none.
     pub fn wait(&self, reached: impl Fn(State) -> bool, timeout: Option<i32>) -> Result<()> {
         let start = now_ms();
-        while !reached(self.state()?) {
+        loop {
+            match self.known()? {
+                Some(state) if reached(state) => return Ok(()),
+                Some(_) => {}
+                // Nothing changes any more, and poll would come back at once, again and again.
+                None if reached(State::default()) => return Ok(()),
+                None => return Err(Errno::ENODEV),
+            }
             let left = match timeout.map(|limit| start + i64::from(limit) - now_ms()) {
-                None => -1,
+                None => LOOK_MS,
                 Some(left) => i32::try_from(left).ok().filter(|left| *left > 0).ok_or(Errno::ETIMEDOUT)?,
             };
-            match poll(&mut [changed(&self.0)], left) {
+            match poll(&mut [changed(&self.0)], left.min(LOOK_MS)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(())
     }
 }
 

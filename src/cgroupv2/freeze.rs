@@ -11,11 +11,11 @@ const FREEZE_MS: i32 = 10_000;
 
 impl Cgroup {
     /// Stops all processes, those of cgroups below too, and waits until they stand still. If one does not within
-    /// ten seconds, all go on again: ETIMEDOUT.
+    /// ten seconds, all go on again: ETIMEDOUT. ENODEV or ENOENT: the cgroup has gone.
     pub fn freeze(&self) -> Result<()> {
         self.write(c"cgroup.freeze", b"1")?;
         let waited = Events::open(self)?.wait(|state| state.frozen, Some(FREEZE_MS));
-        if waited.is_err() {
+        if waited == Err(Errno::ETIMEDOUT) {
             self.write(c"cgroup.freeze", b"0")?;
         }
         waited

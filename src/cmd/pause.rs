@@ -5,6 +5,7 @@ use crate::cli::Values;
 use crate::error::At;
 use crate::process::end::status;
 use crate::state::{Dir, Status};
+use crate::sys::Errno;
 use anyhow::{Result, bail};
 
 /// `pause`: comes back when all processes stand still.
@@ -18,7 +19,11 @@ pub fn pause(globals: &Globals, args: &Values) -> Result<u8> {
     }
     let (_, cgroup) = own_cgroup(container.as_ref())?;
     let path = cgroup.path().to_string_lossy();
-    cgroup.freeze().at("pause", format!("freeze all processes of cgroup {path}"))?;
+    match cgroup.freeze() {
+        // Deleted meanwhile.
+        Err(Errno::ENODEV | Errno::ENOENT) => bail!("container not running"),
+        other => other.at("pause", format!("freeze all processes of cgroup {path}"))?,
+    }
     Ok(0)
 }
 
