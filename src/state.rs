@@ -179,6 +179,12 @@ fn make_root(root: &Path) -> Result<OwnedFd> {
     open_root(root)
 }
 
+fn open_state(root: &OwnedFd, name: &CStr, path: &Path) -> Result<OwnedFd, Fault> {
+    let flags = fs::O_RDONLY | fs::O_DIRECTORY | fs::O_NOFOLLOW;
+    fs::open_in(root, name, flags, 0, Resolve::Beneath)
+        .at("--root", format!("open the state directory {}", path.display()))
+}
+
 impl Dir {
     /// Makes the directory of a new container, and locks it. Its mode lets the container's user reach the fifo by a
     /// descriptor of the directory; by path nobody comes this far, for the root is the owner's alone.
@@ -190,7 +196,12 @@ impl Dir {
             Err(Errno::EEXIST) => bail!("container with given ID already exists: {id}"),
             other => other.at("--root", format!("make the directory {id}"))?,
         }
-        let dir = Dir::open_in(root_fd, name, root.join(id))?;
+        let path = root.join(id);
+        let fd = open_state(&root_fd, &name, &path).inspect_err(|_| {
+            // Should this fail too, the error that is told is the first one.
+            let _ = fs::unlink_at(&root_fd, &name, true);
+        })?;
+        let dir = Dir { fd, root: root_fd, name, path };
         dir.lock()?;
         Ok(dir)
     }
@@ -205,20 +216,11 @@ impl Dir {
             }
             other => other?,
         };
-        Dir::open_in(root_fd, CString::new(id)?, root.join(id)).map_err(|error| {
-            match error.downcast::<Fault>() {
-                Ok(Fault { errno: Errno::ENOENT, .. }) => anyhow::anyhow!(missing()),
-                Ok(fault) => fault.into(),
-                Err(error) => error,
-            }
-        })
-    }
-
-    fn open_in(root: OwnedFd, name: CString, path: PathBuf) -> Result<Dir> {
-        let flags = fs::O_RDONLY | fs::O_DIRECTORY | fs::O_NOFOLLOW;
-        let fd = fs::open_in(&root, &name, flags, 0, Resolve::Beneath)
-            .at("--root", format!("open the state directory {}", path.display()))?;
-        Ok(Dir { fd, root, name, path })
+        let (name, path) = (CString::new(id)?, root.join(id));
+        match open_state(&root_fd, &name, &path) {
+            Err(Fault { errno: Errno::ENOENT, .. }) => bail!(missing()),
+            other => Ok(Dir { fd: other?, root: root_fd, name, path }),
+        }
     }
 
     /// Waits until no other command changes this container (flock(2)); the lock goes with this value, or with
@@ -332,16 +334,30 @@ impl Dir {
         }
     }
 
-    /// Removes all files and the directory itself.
-    pub fn remove(&self) -> Result<(), Fault> {
-        if let Some(dir) = self.notify_dir()? {
-            let result = fs::unlink_at(&dir, NOTIFY_SOCKET, false);
-            result
-                .or_else(|errno| if errno == Errno::ENOENT { Ok(()) } else { Err(errno) })
-                .and_then(|()| fs::unlink_at(&self.fd, NOTIFY, true))
-                .at("state", format!("remove {}/notify", self.path.display()))?;
+    /// Whether the directory has been removed since it was opened: by a command that had the lock meanwhile.
+    pub fn is_gone(&self) -> Result<bool, Fault> {
+        let facts = fs::stat(&self.fd).at("state", format!("look at {}", self.path.display()))?;
+        Ok(facts.st_nlink == 0)
+    }
+
+    fn remove_notify_dir(&self) -> Result<(), Fault> {
+        let Some(dir) = self.notify_dir()? else { return Ok(()) };
+        match fs::unlink_at(&dir, NOTIFY_SOCKET, false) {
+            Ok(()) | Err(Errno::ENOENT) => fs::unlink_at(&self.fd, NOTIFY, true),
+            other => other,
         }
-        for name in [c"state.json", c".state.json", FIFO, c"plan.json", c"config.json", c"container.json"] {
+        .at("state", format!("remove {}/notify", self.path.display()))
+    }
+
+    /// Removes all files and the directory itself. The state goes last: without it, a delete that was killed would look
+    /// like a create that was.
+    pub fn remove(&self) -> Result<(), Fault> {
+        // First without opening it: there may be no descriptor left, and mostly there is no such directory.
+        match fs::unlink_at(&self.fd, NOTIFY, true) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(_) => self.remove_notify_dir()?,
+        }
+        for name in [c"container.json", FIFO, c"plan.json", c"config.json", c".state.json", c"state.json"] {
             match fs::unlink_at(&self.fd, name, false) {
                 Ok(()) | Err(Errno::ENOENT) => {}
                 Err(error) => return Err(error).at("state", format!("remove {}", name.to_string_lossy())),

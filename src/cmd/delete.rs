@@ -24,6 +24,10 @@ fn delete(globals: &Globals, id: &str, force: bool) -> Result<()> {
     let lenient = |error| if force { Ok(None) } else { Err(error) };
     let (container, state) =
         (dir.container().or_else(lenient)?, dir.state().or_else(|e| if force { Ok(None) } else { Err(e) })?);
+    if state.is_none() && dir.is_gone()? {
+        // Somebody else had the lock, to delete it.
+        return if force { Ok(()) } else { bail!("container does not exist: {id}") };
+    }
     match status(&dir, container.as_ref(), state.as_ref()) {
         Status::Stopped => {}
         _ if force => {}

@@ -12,7 +12,12 @@ use anyhow::{Context, Result, bail};
 pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let dir = Dir::open(&globals.root, id(args))?;
     dir.lock()?;
-    let Some(state) = dir.state()? else { bail!("cannot start a container that is still being created") };
+    let Some(state) = dir.state()? else {
+        if dir.is_gone()? {
+            bail!("container does not exist: {}", id(args));
+        }
+        bail!("cannot start a container that is still being created")
+    };
     let container = dir.container()?.context("container.json is missing in the state directory")?;
     let config = if container.config_needed { Some(dir.config()?) } else { None };
     let spec = config.as_deref().map(saved_spec).transpose()?;

@@ -4,7 +4,7 @@ use super::{Globals, id, print};
 use crate::cli::Values;
 use crate::process::end::status;
 use crate::state::{Dir, Status};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -34,7 +34,11 @@ impl Output {
     /// Reads the state directory.
     pub fn read(globals: &Globals, id: &str) -> Result<Output> {
         let dir = Dir::open(&globals.root, id)?;
-        let (container, state) = (dir.container()?, dir.state()?);
+        // A delete at the same time removes them in the other order: it never looks like a create.
+        let (state, container) = (dir.state()?, dir.container()?);
+        if container.is_none() && (state.is_some() || dir.is_gone()?) {
+            bail!("container does not exist: {id}");
+        }
         let status = status(&dir, container.as_ref(), state.as_ref());
         let container = container.unwrap_or_default();
         let alive = state.as_ref().filter(|_| !matches!(status, Status::Stopped | Status::Creating));
