@@ -240,12 +240,13 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     let place = match fs::open_in(root, relative.part(0)?, fs::O_PATH | kind, 0, resolve) {
         Err(Errno::ENOENT) => {
             let kind = if directory { Kind::Directory } else { Kind::File };
-            return make(root, &target.path, kind, !target.real, true);
+            make(root, &target.path, kind, !target.real, true)?
         }
         other => other?,
     };
     // A link in the root may lead a harmless looking destination into the procfs that was mounted before it; only
-    // paths that the planner has checked may lie there (CVE-2023-27561).
+    // paths that the planner has checked may lie there (CVE-2023-27561). Also what was just made is looked at: who shares
+    // the root may have put the link there since the place was missing.
     if !target.real && fs::magic(&place)? == PROC_SUPER_MAGIC {
         return Err(Errno::EXDEV);
     }

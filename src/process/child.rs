@@ -375,10 +375,10 @@ fn find(places: &[std::ffi::CString]) -> Result<&CStr> {
     Err(error)
 }
 
-/// A regular file with the right to execute it, outside of procfs: /proc/self/exe would be this very program
-/// (CVE-2019-5736).
+/// A regular file with the right to execute it, behind no magic link: /proc/self/exe would be this very program
+/// (CVE-2019-5736), /proc/self/fd/N what somebody forgot to close (CVE-2024-21626).
 fn executable(place: &CStr) -> Result<()> {
-    let file = fs::open_at(fs::cwd(), place, fs::O_PATH, 0)?;
+    let file = fs::open_in(fs::cwd(), place, fs::O_PATH, 0, Resolve::Plain)?;
     match fs::stat(&file)?.st_mode & libc::S_IFMT {
         libc::S_IFREG => {}
         libc::S_IFDIR => return Err(Errno::EISDIR),

@@ -637,7 +637,14 @@ impl<'a> Parent<'a> {
         let dir = fs::open_at(fs::cwd(), &c_string(dir.into())?, fs::O_PATH | fs::O_DIRECTORY, 0)?;
         let (new, name) = (c_string([b".", name, b".new"].concat())?, c_string(name.into())?);
         let flags = fs::O_WRONLY | fs::O_CREAT | fs::O_EXCL | fs::O_NOFOLLOW;
-        let file = fs::open_at(&dir, &new, flags, 0o644)?;
+        let file = match fs::open_at(&dir, &new, flags, 0o644) {
+            // Of a command that was killed here.
+            Err(Errno::EEXIST) => {
+                fs::unlink_at(&dir, &new, false)?;
+                fs::open_at(&dir, &new, flags, 0o644)?
+            }
+            other => other?,
+        };
         let written = fs::write_all_at(&file, pid.to_string().as_bytes(), 0)
             .and_then(|()| fs::rename_at(&dir, &new, &dir, &name, true));
         if written.is_err() {
@@ -769,7 +776,9 @@ fn last_line(output: BorrowedFd) -> Option<String> {
     let buffer_length = i64::try_from(buffer.len()).ok()?;
     let read = fs::read_at(output, &mut buffer, (length - buffer_length).max(0)).ok()?;
     let text = String::from_utf8_lossy(buffer.get(..read)?).into_owned();
-    text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?.trim();
+    // It may be a program of the container that prints to the operator's terminal here.
+    Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
 
 /// The error of a failed hook, with the last line of what it printed.

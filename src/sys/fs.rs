@@ -22,6 +22,8 @@ pub enum Resolve {
     Beneath,
     /// As [`Resolve::Beneath`], on the same mount only, and no symbolic link at all (for procfs and cgroupfs).
     Strict,
+    /// As open(2), but through no magic link, such as /proc/self/exe.
+    Plain,
 }
 
 /// Where a relative path starts: a descriptor or the working directory.
@@ -98,6 +100,7 @@ pub fn open_in(dir: impl AsFd, path: &CStr, flags: i32, mode: u32, resolve: Reso
             Resolve::InRootNoLinks => libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS,
             Resolve::Beneath => libc::RESOLVE_BENEATH,
             Resolve::Strict => libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV,
+            Resolve::Plain => 0,
         };
     let dir = dir.as_fd().as_raw_fd();
     let mut tries = 256;
