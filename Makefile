@@ -37,7 +37,7 @@ STAVE_VM_TESTS := limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: order help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images first-line conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
+.PHONY: hardening order help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images first-line conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -68,6 +68,12 @@ docs: ## Write the man pages and completions in docs/ anew
 image-tests: setup setup-test ## Run stave's tests with other tools, old archives and a large image
 	@$(call packages,$(IMAGE_PACKAGES))
 	CI=1 KILLS=100 $(CARGO) test --locked -p stave --test peers --test kill --test build -- --include-ignored
+
+# The long forms of what `make test` runs shortly, with their counts; SECURITY.md. Ten minutes.
+hardening: setup setup-test ## Play attacks, races, kills and load at length: KILLS=1000 RACES=200 SWAPS=1000 LOAD=500
+	CI=1 KILLS=$(or $(KILLS),1000) RACES=$(or $(RACES),200) SWAPS=$(or $(SWAPS),1000) LOAD=$(or $(LOAD),500) \
+		$(CARGO) test --locked -p casque --test security --test attacks_root --test attacks_program --test races \
+		--test faults --test kills --test load -- --nocapture
 
 rig: ## Test the rig: a virtual machine with a pure cgroup v2 kernel
 	rig/vm --setup

@@ -65,6 +65,13 @@ struct Traces {
     files: BTreeSet<PathBuf>,
 }
 
+/// A command that runs beside others.
+pub struct Launched {
+    /// Its process.
+    pub child: Child,
+    out: PathBuf,
+}
+
 /// How a command ended, and what it said.
 #[derive(Debug)]
 pub struct Done {
@@ -176,6 +183,24 @@ pub fn finish(mut child: Child) -> i32 {
     let status = child.wait().unwrap();
     use std::os::unix::process::ExitStatusExt;
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// How often something is tried: the number in the environment, or the usual one.
+pub fn times(name: &str, usual: u32) -> u32 {
+    std::env::var(name).map_or(usual, |number| number.parse().unwrap())
+}
+
+/// Numbers that look random, the same in each run (Marsaglia's xorshift).
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit.max(1)
+    }
 }
 
 /// Waits until something is so; for what cannot be waited for otherwise.
@@ -338,6 +363,17 @@ impl Bundle {
     /// What has been printed to the standard output of the newest command, also by its container.
     pub fn printed(&self) -> String {
         String::from_utf8_lossy(&fs::read(&*self.output.borrow()).unwrap()).into_owned()
+    }
+
+    /// Starts a command made by [`Bundle::command`], which must be the newest one, beside others.
+    pub fn launch(&self, command: &mut Command) -> Launched {
+        Launched { out: self.output.borrow().clone(), child: command.spawn().unwrap() }
+    }
+
+    /// Waits for the end of one that was launched; fails if it hangs.
+    pub fn landed(&self, launched: Launched) -> Done {
+        let code = finish(launched.child);
+        self.read_done(code, &launched.out)
     }
 
     /// Waits for the newest command's end.
