@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use support::{Bundle, await_end, skip};
 
@@ -20,9 +21,10 @@ struct Step {
     op: String,
 }
 
-fn steps(bundle: &Bundle, side: &str) -> Vec<Step> {
+fn steps(bundle: &Bundle, options: &[&str], side: &str) -> Vec<Step> {
     let dir = bundle.dir.to_str().unwrap();
-    let text = bundle.casque(&["plan", "--json", "--bundle", dir, &bundle.id]);
+    let text =
+        bundle.casque(&[&["plan", "--json", "--bundle", dir], options, &[bundle.id.as_str()]].concat());
     assert_eq!(text.code, 0, "{text:?}");
     let plan: Value = serde_json::from_str(&text.stdout).unwrap();
     let word = |step: &Value, name: &str| step[name].as_str().unwrap().to_owned();
@@ -31,8 +33,8 @@ fn steps(bundle: &Bundle, side: &str) -> Vec<Step> {
 }
 
 /// Has step `number` of one side fail in `create` or `run`.
-fn fail(bundle: &Bundle, command: &str, side: &str, number: usize) -> support::Done {
-    bundle.done(bundle.make(command, &[]).env("CASQUE_FAULT", format!("{side}:{number}")))
+fn fail(bundle: &Bundle, command: &str, options: &[&str], side: &str, number: usize) -> support::Done {
+    bundle.done(bundle.make(command, options).env("CASQUE_FAULT", format!("{side}:{number}")))
 }
 
 fn assert_named(text: &str, step: &Step, what: &str) {
@@ -41,20 +43,20 @@ fn assert_named(text: &str, step: &Step, what: &str) {
 }
 
 /// Fails every step of both sides through `create` (and `start`, for what comes after it).
-fn every_step_of_create(bundle: &Bundle) {
-    for (number, step) in steps(bundle, "parent").iter().enumerate() {
+fn every_step_of_create(bundle: &Bundle, options: &[&str]) {
+    for (number, step) in steps(bundle, options, "parent").iter().enumerate() {
         let what = format!("parent:{number} ({})", step.op);
         println!("{what}");
-        assert_named(fail(bundle, "create", "parent", number).error(), step, &what);
+        assert_named(fail(bundle, "create", options, "parent", number).error(), step, &what);
         bundle.leftovers();
     }
-    let child = steps(bundle, "child");
+    let child = steps(bundle, options, "child");
     let go = child.iter().rposition(|step| step.op == "meet").unwrap();
     let await_start = child.iter().position(|step| step.op == "await-start").unwrap();
     for (number, step) in child.iter().enumerate() {
         let what = format!("child:{number} ({})", step.op);
         println!("{what}");
-        let create = fail(bundle, "create", "child", number);
+        let create = fail(bundle, "create", options, "child", number);
         // At Go and after it the command has done its part, and may have ended before it could learn of the failure.
         if number >= go && create.code == 0 {
             continue_after_death(bundle, step, number > await_start);
@@ -85,7 +87,7 @@ fn continue_after_death(bundle: &Bundle, step: &Step, by_start: bool) {
 /// Fails every step of both sides through `run`.
 fn every_step_of_run(bundle: &Bundle) {
     for side in ["parent", "child"] {
-        let mut steps = steps(bundle, side);
+        let mut steps = steps(bundle, &[], side);
         // `plan` shows create, which alone waits for start, and closes what it has open before.
         if let Some(number) = steps.iter().position(|step| step.op == "await-start") {
             let closes = steps[number - 1].op == "close-from";
@@ -98,7 +100,7 @@ fn every_step_of_run(bundle: &Bundle) {
         for (number, step) in steps.iter().enumerate() {
             let what = format!("run, {side}:{number} ({})", step.op);
             println!("{what}");
-            assert_named(fail(bundle, "run", side, number).error(), step, &what);
+            assert_named(fail(bundle, "run", &[], side, number).error(), step, &what);
             bundle.leftovers();
         }
     }
@@ -139,7 +141,7 @@ fn any_step_of_the_default_configuration_may_fail() {
         return;
     }
     let Some(bundle) = Bundle::new(|_| {}) else { return };
-    every_step_of_create(&bundle);
+    every_step_of_create(&bundle, &[]);
     every_step_of_run(&bundle);
 }
 
@@ -150,7 +152,7 @@ fn any_step_of_a_container_with_hooks_and_everything_may_fail() {
     }
     let Some(bundle) = with_files(|config, dir| *config = configs::everything(dir)) else { return };
     bundle.edit(|config| with_word(config, &bundle.id));
-    every_step_of_create(&bundle);
+    every_step_of_create(&bundle, &[]);
     every_step_of_run(&bundle);
 }
 
@@ -166,7 +168,28 @@ fn any_step_of_a_container_in_a_user_namespace_may_fail() {
         return;
     };
     bundle.edit(|config| with_word(config, &bundle.id));
-    every_step_of_create(&bundle);
+    every_step_of_create(&bundle, &[]);
+    every_step_of_run(&bundle);
+}
+
+#[test]
+fn any_step_of_a_container_with_a_terminal_a_pid_file_and_a_pidfd_socket_may_fail() {
+    if !debug_build() {
+        return;
+    }
+    let Some(bundle) = Bundle::new(|config| config["process"]["terminal"] = json!(true)) else { return };
+    let sockets = ["console", "pidfd"].map(|name| bundle.beside(name).to_str().unwrap().to_owned());
+    let _listeners = sockets.each_ref().map(|path| UnixListener::bind(path).unwrap());
+    let file = bundle.beside("pid");
+    let [console, pidfd] = sockets.each_ref().map(String::as_str);
+    let file_name = file.to_str().unwrap();
+    every_step_of_create(
+        &bundle,
+        &["--console-socket", console, "--pidfd-socket", pidfd, "--pid-file", file_name],
+    );
+    let left = fs::read_dir(bundle.beside("")).unwrap().flatten();
+    let left = left.filter(|entry| entry.file_name().to_string_lossy().contains("pid.")).count();
+    assert_eq!(left, 0, "a half-made pid file is left");
 }
 
 #[test]
@@ -184,7 +207,7 @@ fn any_step_of_a_container_of_a_pod_may_fail() {
         return;
     };
     bundle.edit(|config| with_word(config, &bundle.id));
-    every_step_of_create(&bundle);
+    every_step_of_create(&bundle, &[]);
     assert_eq!(pause.status(), "created");
     pause.delete(&["--force"]).ok();
     pause.leftovers();

@@ -292,3 +292,30 @@ fn many_commands_at_once_all_end_and_delete_by_force_leaves_nothing() {
     }
     println!("{commands} commands, {:?}", begin.elapsed());
 }
+
+#[test]
+fn commands_that_have_waited_for_a_delete_say_that_the_container_is_gone() {
+    let Some(bundle) = Bundle::new(|_| {}) else { return };
+    let seen = bundle.beside("seen");
+    let hook = bundle.script("hook.sh", &format!("echo > {}; sleep 0.5", seen.display()));
+    bundle
+        .edit(|config| config["hooks"]["poststop"] = json!([{"path": hook, "env": ["PATH=/bin:/usr/bin"]}]));
+    bundle.mark();
+    run(&bundle);
+    bundle.kill("KILL").ok();
+    bundle.wait();
+    let launch = |words: &[&str]| bundle.launch(&mut bundle.command(words));
+    let first = launch(&["delete", &bundle.id]);
+    support::until("the hook of the first one runs", || seen.exists());
+    let second = launch(&["delete", &bundle.id]);
+    let third = launch(&["delete", "--force", &bundle.id]);
+    let start = launch(&["start", &bundle.id]);
+    assert_eq!(bundle.status(), "stopped");
+    bundle.landed(first).ok();
+    bundle.landed(third).ok();
+    for late in [second, start] {
+        let done = bundle.landed(late);
+        assert!(done.error().starts_with(GONE), "{done:?}");
+    }
+    bundle.leftovers();
+}

@@ -3,7 +3,7 @@
 use super::{Globals, id, print};
 use crate::cli::Values;
 use crate::process::end::status;
-use crate::state::{Dir, Status};
+use crate::state::{Container, Dir, State, Status};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,15 +30,25 @@ pub struct Output {
     pub owner: String,
 }
 
+/// The state and what is known of a container; `None` if it is being deleted. That removes them in the other order, so it does
+/// not look like a create, but for the moment before the directory goes, and a create that has just begun.
+fn files(dir: &Dir) -> Result<Option<(Option<State>, Option<Container>)>> {
+    for _ in 0..20 {
+        match (dir.state()?, dir.container()?) {
+            (Some(_), None) => return Ok(None),
+            (None, None) if dir.is_gone()? => return Ok(None),
+            (None, None) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            both => return Ok(Some(both)),
+        }
+    }
+    Ok(Some((None, None)))
+}
+
 impl Output {
     /// Reads the state directory.
     pub fn read(globals: &Globals, id: &str) -> Result<Output> {
         let dir = Dir::open(&globals.root, id)?;
-        // A delete at the same time removes them in the other order: it never looks like a create.
-        let (state, container) = (dir.state()?, dir.container()?);
-        if container.is_none() && (state.is_some() || dir.is_gone()?) {
-            bail!("container does not exist: {id}");
-        }
+        let Some((state, container)) = files(&dir)? else { bail!("container does not exist: {id}") };
         let status = status(&dir, container.as_ref(), state.as_ref());
         let container = container.unwrap_or_default();
         let alive = state.as_ref().filter(|_| !matches!(status, Status::Stopped | Status::Creating));
