@@ -305,8 +305,10 @@ fn a_detached_program_is_left_to_the_caller_with_its_id_in_the_pid_file() {
     let file = bundle.put("pid", "an older text");
     exec(&bundle, &["-d", "--pid-file", &file], &["sleep", "999"]).ok();
     let pid: i32 = fs::read_to_string(&file).unwrap().parse().unwrap();
-    let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
-    assert_eq!(words, "sleep\0999\0");
+    // The kernel closes descriptors early in execve(2), before the process has its new words.
+    until("the program's words", || {
+        fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap() == "sleep\0999\0"
+    });
     assert_eq!(namespace(pid, "mnt"), bundle.namespace("mnt"));
     // A program that is over at once is a success too.
     exec(&bundle, &["-d", "--pid-file", &file], &["true"]).ok();
