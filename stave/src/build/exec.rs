@@ -89,7 +89,7 @@ fn command(stage: &Stage, instruction: &Instruction) -> (Vec<String>, Option<(St
 fn perform(build: &Build<'_>, image: &Image, options: &Options, shown: &str) -> Result<Option<Made>> {
     let Request { store, limits, stop, runtime, .. } = build.request;
     let making = Making { store, image, options, runtime: runtime.clone(), limits, stop };
-    let make::Made { container, root, attending: _attending } = make::make(&making)?;
+    let make::Made { container, root, below: _below, attending: _attending } = make::make(&making)?;
     let container = Removed(container);
     let short = print::short_id(&container.0.record.id).to_owned();
     build.say(&format!(" ---> Running in {short}"));

@@ -363,8 +363,8 @@ fn await_end(container: &Container, milliseconds: i32) -> Result<bool> {
             return Ok(false);
         }
     }
-    // Whoever waits for it notes how it ended.
-    let directory = container.directory()?;
+    // Whoever waits for it notes how it ended, or removes it.
+    let Ok(directory) = container.directory() else { return Ok(true) };
     let noted = nix::fcntl::Flock::lock(directory, nix::fcntl::FlockArg::LockExclusive);
     noted.map_err(|(_, errno)| errno).during(|| "flock".to_owned())?;
     Ok(true)

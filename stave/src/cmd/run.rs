@@ -169,7 +169,7 @@ fn own(error: anyhow::Error) -> anyhow::Error {
 
 fn start(matches: &ArgMatches) -> Result<u8> {
     let (store, options, made) = make(matches)?;
-    let Made { container, root, attending: _attending } = made;
+    let Made { container, root, below: _below, attending: _attending } = made;
     let volumes = Volumes::of(&store)?;
     let gone = |error: anyhow::Error| {
         if options.remove {

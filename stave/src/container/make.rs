@@ -47,7 +47,8 @@ pub struct Making<'a> {
 struct Root {
     /// The directory: the overlay, attached nowhere, or the copy.
     directory: OwnedFd,
-    mounted: bool,
+    /// The image below the overlay.
+    below: Option<OwnedFd>,
     places: Vec<String>,
 }
 
@@ -57,6 +58,9 @@ pub struct Made {
     pub container: Container,
     /// What is to be attached before it is run, unless its root is a copy.
     pub root: Option<OwnedFd>,
+    /// The image by itself, which nobody needs any more. To close the last descriptor of a detached mount takes milliseconds
+    /// (an RCU grace period), so this is better done after the program was started.
+    pub below: Option<OwnedFd>,
     /// Held until it is run, so that nobody takes it for left over.
     pub attending: Flock<OwnedFd>,
 }
@@ -117,8 +121,8 @@ pub fn make(making: &Making<'_>) -> Result<Made> {
         command,
         stop_signal: stop_signal.unwrap_or_else(|| "TERM".to_owned()),
         remove: options.remove,
-        rootfs: if root.mounted { "mount" } else { "copy" }.to_owned(),
-        places: root.places,
+        rootfs: if root.below.is_some() { "mount" } else { "copy" }.to_owned(),
+        places: root.places.clone(),
         volumes: used,
         runtime: making.runtime.program.clone(),
     };
@@ -130,7 +134,8 @@ pub fn make(making: &Making<'_>) -> Result<Made> {
     drop(naming);
     let container = Container { path: own, record };
     let attending = container.attend()?;
-    Ok(Made { container, root: root.mounted.then_some(root.directory), attending })
+    let Root { directory, below, .. } = root;
+    Ok(Made { container, root: below.is_some().then_some(directory), below, attending })
 }
 
 /// A name of two words that no container has; with a number if need be.
@@ -196,7 +201,9 @@ fn root(making: &Making<'_>, draft: &Draft, mounts: &[Mount]) -> Result<Root> {
     let places = places(mounts);
     if geteuid().is_root() {
         match mounted_root(making, draft, &places) {
-            Ok(directory) => return Ok(Root { directory, mounted: true, places: Vec::new() }),
+            Ok((directory, below)) => {
+                return Ok(Root { directory, below: Some(below), places: Vec::new() });
+            }
             Err(error) => note(&format!("not mounted, but copied: {error:#}")),
         }
         making.stop.check()?;
@@ -208,20 +215,20 @@ fn root(making: &Making<'_>, draft: &Draft, mounts: &[Mount]) -> Result<Root> {
     let directory =
         fs::open_at(draft.directory(), c"rootfs", flags, 0).during(|| "open the root".to_owned())?;
     let places = files::make_places(&directory, &directory, true, &places)?;
-    Ok(Root { directory, mounted: false, places })
+    Ok(Root { directory, below: None, places })
 }
 
-fn mounted_root(making: &Making<'_>, draft: &Draft, places: &[(String, bool)]) -> Result<OwnedFd> {
+/// The overlay, and the image below it.
+fn mounted_root(making: &Making<'_>, draft: &Draft, places: &[(String, bool)]) -> Result<(OwnedFd, OwnedFd)> {
     let Making { store, image, limits, stop, .. } = making;
     let asked = Asked { image, store: Some(store), check: false, limits, threads: cli::threads(), stop };
     let lower = mounted::image(|| draft.spool(), &asked)?;
     mounted::directory(draft.directory(), c"rootfs")?;
     let places_directory = mounted::directory(draft.directory(), c"places")?;
     let made = files::make_places(&lower, &places_directory, false, places)?;
-    if made.is_empty() {
-        return mounted::overlay(draft.directory(), &[&lower]);
-    }
-    mounted::overlay(draft.directory(), &[&places_directory, &lower])
+    let lowers = [&places_directory, &lower];
+    let overlay = mounted::overlay(draft.directory(), if made.is_empty() { &lowers[1..] } else { &lowers })?;
+    Ok((overlay, lower))
 }
 
 type Binds = Vec<(String, String, Vec<String>)>;

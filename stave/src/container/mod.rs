@@ -18,7 +18,7 @@ use crate::error::During;
 use crate::store::Store;
 use anyhow::{Context, Result, bail, ensure};
 use casque::sys::fs::{self, O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
-use casque::sys::mount;
+use casque::sys::{Errno, mount};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 use runtime::Runtime;
@@ -181,7 +181,7 @@ impl Containers {
         for entry in self.path.read_dir().during(|| "read the containers".to_owned())? {
             let entry = entry.during(|| "read the containers".to_owned())?;
             if entry.file_name().as_bytes().starts_with(b".") {
-                std::fs::remove_dir_all(entry.path()).during(|| "remove".to_owned())?;
+                remove_tree(&entry.path())?;
                 removed += 1;
             }
         }
@@ -298,17 +298,23 @@ impl Container {
     }
 }
 
-/// Removes a directory; an owner who is not root opens the directories in it to himself.
+/// Removes a directory, which somebody else may be removing, too; an owner who is not root opens the directories in it to
+/// himself.
 ///
 /// # Errors
 /// What unlink(2) says.
 pub fn remove_tree(path: &Path) -> Result<()> {
     if !geteuid().is_root() {
         let path = CString::new(path.as_os_str().as_bytes())?;
-        let directory = fs::open_at(fs::cwd(), &path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-        crate::cmd::open_directories(&directory.during(|| "open".to_owned())?)?;
+        match fs::open_at(fs::cwd(), &path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0) {
+            Err(Errno::ENOENT) => return Ok(()),
+            directory => crate::cmd::open_directories(&directory.during(|| "open".to_owned())?)?,
+        }
     }
-    std::fs::remove_dir_all(path).during(|| "remove".to_owned())
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done.during(|| "remove".to_owned()),
+    }
 }
 
 /// Writes a file in one step.
