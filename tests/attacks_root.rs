@@ -120,32 +120,23 @@ impl Swapper {
     }
 }
 
-/// A container with mounts, a device and a working directory below `/race`, which is exchanged with a link to `target`
-/// all the while. Gives how many were made, how many refused, and the places of all mounts in those that ran.
-fn race(bundle: &Bundle, target: &Path, rounds: u32) -> (u32, u32, Vec<String>) {
-    let source = bundle.beside("source");
-    fs::create_dir_all(&source).unwrap();
-    fs::write(bundle.beside("file"), "bound").unwrap();
+/// Makes a container again and again whose configuration names things below `/race`, while that is exchanged with a link to
+/// `target`. Gives how many were made, how many refused, and the places of all mounts in those that ran.
+fn race(bundle: &Bundle, target: &Path, edit: impl FnOnce(&mut Value)) -> (u32, u32, Vec<String>) {
     bundle.edit(|config| {
         config["root"]["readonly"] = json!(false);
         config["linux"]["maskedPaths"] = json!([]);
         config["linux"]["readonlyPaths"] = json!([]);
         config["process"]["args"] = json!(["cat", "/proc/self/mountinfo"]);
-        config["process"]["cwd"] = json!("/race/work/deep");
-        config["linux"]["devices"] =
-            json!([{"type": "c", "path": "/race/node/zero", "major": 1, "minor": 5}]);
         add(config, json!({"destination": "/race/attr", "type": "tmpfs"}));
-        add(
-            config,
-            json!({"destination": "/race/limits", "source": bundle.beside("file"), "options": ["bind"]}),
-        );
-        add(config, json!({"destination": "/race/bound/deep", "source": source, "options": ["bind"]}));
+        edit(config);
     });
     fs::create_dir(bundle.rootfs("race")).unwrap();
     symlink(target, bundle.rootfs("link")).unwrap();
     let before = mounts();
     let swapper = Swapper::start(bundle.rootfs("race"), &bundle.rootfs("link"));
     let (mut made, mut refused, mut places) = (0, 0, Vec::new());
+    let rounds = times("SWAPS", 120);
     for _ in 0..rounds {
         let done = bundle.run();
         if done.code == 0 {
@@ -171,9 +162,17 @@ fn names_that_are_exchanged_while_a_container_is_made_lead_to_nothing_of_the_hos
     let outside = outside(&bundle);
     let inside = bundle.rootfs(outside.to_str().unwrap().trim_start_matches('/'));
     fs::create_dir_all(&inside).unwrap();
-    let (made, refused, places) = race(&bundle, &outside, times("SWAPS", 60));
+    let (source, file) = (bundle.beside("source"), bundle.put("file", "bound"));
+    fs::create_dir(&source).unwrap();
+    let (made, _, places) = race(&bundle, &outside, |config| {
+        config["process"]["cwd"] = json!("/race/work/deep");
+        config["linux"]["devices"] =
+            json!([{"type": "c", "path": "/race/node/zero", "major": 1, "minor": 5}]);
+        add(config, json!({"destination": "/race/limits", "source": file, "options": ["bind"]}));
+        add(config, json!({"destination": "/race/bound/deep", "source": source, "options": ["bind"]}));
+    });
     assert!(is_empty(&outside), "something was made on the host");
-    assert!(made > 0 && made + refused > 0, "the attack stops every container");
+    assert!(made > 0, "the attack stops every container");
     let own = ["/race/", "/link/", "/proc", "/dev", "/sys", outside.to_str().unwrap()];
     for place in places {
         assert!(place == "/" || own.iter().any(|own| place.starts_with(own)), "mounted at {place}");
@@ -182,9 +181,9 @@ fn names_that_are_exchanged_while_a_container_is_made_lead_to_nothing_of_the_hos
 
 #[test]
 fn names_that_are_exchanged_while_a_container_is_made_lead_no_mount_into_proc() {
-    // CVE-2023-27561, CVE-2023-28642: /proc/self/attr would take the labels, /proc/self/limits is a file.
+    // CVE-2023-27561, CVE-2023-28642: /proc/self/attr is where labels are written.
     let Some(bundle) = Bundle::new(|_| {}) else { return };
-    let (_, refused, places) = race(&bundle, Path::new("/proc/self"), times("SWAPS", 60));
+    let (_, refused, places) = race(&bundle, Path::new("/proc/self"), |_| {});
     assert!(refused > 0, "no exchange has met a container");
     let into: Vec<_> = places.iter().filter(|place| place.starts_with("/proc/")).collect();
     assert!(into.is_empty(), "mounted at {into:?}");
