@@ -536,7 +536,22 @@ fn any_step_of_exec_may_fail_and_the_container_goes_on_as_before() {
     if !cfg!(debug_assertions) {
         return skip("steps fail on request in debug builds only");
     }
-    let Some(bundle) = running(|_| {}) else { return };
+    for own_users in [false, true] {
+        any_step_may_fail(own_users);
+    }
+}
+
+fn any_step_may_fail(own_users: bool) {
+    let Some(bundle) = running(|config| {
+        if own_users {
+            let mapping = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+            config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+            config["linux"]["uidMappings"] = mapping.clone();
+            config["linux"]["gidMappings"] = mapping;
+        }
+    }) else {
+        return;
+    };
     let file = bundle.beside("pid");
     let word = "any-step-of-exec";
     let options = ["--tty", "--pid-file", file.to_str().unwrap(), "--env", &format!("WORD={word}")];
