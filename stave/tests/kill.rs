@@ -33,7 +33,7 @@ fn images(store: &Path) -> usize {
 
 /// At how many moments each command is killed: `KILLS`, for more than `make test` has time for.
 fn moments() -> u32 {
-    std::env::var("KILLS").map_or(40, |count| count.parse().unwrap())
+    std::env::var("KILLS").map_or(25, |count| count.parse().unwrap())
 }
 
 /// Some of the time, other each time: SplitMix64 of the clock.
