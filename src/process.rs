@@ -6,6 +6,7 @@ pub mod console;
 pub mod create;
 pub mod end;
 pub mod exec;
+pub mod fault;
 mod holder;
 pub mod home;
 pub mod hooks;

@@ -5,9 +5,12 @@
 
 use crate::plan::{Draft, Op};
 use crate::spec;
+use crate::state::Container;
 use crate::sys::fs;
 use crate::sys::process::{self, Side, Vector};
 use crate::sys::{Errno, Result};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// What a hook gets for an environment if the configuration gives it none: its own PATH, and nothing of the
@@ -143,4 +146,35 @@ fn wait_until_ended(pidfd: &std::os::fd::OwnedFd, timeout: Option<u32>) -> Resul
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The state that hooks and agents read (runtime.md#state).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OciState<'a> {
+    oci_version: &'a str,
+    id: &'a str,
+    status: &'a str,
+    pid: i32,
+    bundle: &'a str,
+    annotations: &'a BTreeMap<String, String>,
+}
+
+/// The state of a container whose process is `pid`.
+pub fn oci_state<'a>(container: &'a Container, pid: i32, status: &'a str) -> OciState<'a> {
+    OciState {
+        oci_version: &container.oci_version,
+        id: &container.id,
+        status,
+        pid,
+        bundle: &container.bundle,
+        annotations: &container.annotations,
+    }
+}
+
+/// Writes the state into the file that becomes a hook's standard input.
+pub fn write_hook_state(file: BorrowedFd, container: &Container, pid: i32, status: &str) -> Result<()> {
+    let bytes = serde_json::to_vec(&oci_state(container, pid, status)).map_err(|_| Errno::EINVAL)?;
+    fs::truncate(file, 0)?;
+    fs::write_all_at(file, &bytes, 0)
 }

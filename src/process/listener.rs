@@ -1,7 +1,7 @@
 //! `linux.seccomp.listenerPath`: the agent that answers for the calls with SCMP_ACT_NOTIFY gets the filter's listener
 //! (config-linux.md#containerprocessstate). The planner's half is `plan`; `state` is the parent's.
 
-use super::parent::{OciState, oci_state};
+use super::hooks::{OciState, oci_state};
 use crate::plan::{Draft, Op};
 use crate::spec::Spec;
 use crate::state::Container;

@@ -1,9 +1,12 @@
 //! The command's side: performs the parent's list, and undoes everything that it has made if a step fails on either
-//! side. The sentence of an error is written here, for both.
+//! side.
+
+mod cgroup;
 
 use super::clone::{Child, Relay, Spawner};
+use super::fault::{child_fault, hook_fault};
 use super::holder::Holder;
-use super::hooks::{self, Failure};
+use super::hooks::{self, write_hook_state};
 use super::idmap::{self, namespace_fault};
 use super::link::{self, Word};
 use super::listener;
@@ -21,10 +24,8 @@ use crate::state::{self, Container, Dir, State};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, mount, process, socket};
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
-use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -262,52 +263,6 @@ impl<'a> Parent<'a> {
         Ok(())
     }
 
-    fn make_cgroup(&mut self, step: &Step, path: &CStr) -> Result<()> {
-        let controllers = self.job.new.as_ref().and_then(|new| new.controllers);
-        let both = self.job.cgroups.zip(controllers);
-        let (mount, controllers) = both.context("linux.cgroupsPath: cgroup2 is not mounted")?;
-        let made = Cgroup::make(mount, path, controllers).at(step.origin.to_string(), "")?;
-        self.cgroup = Some(Arc::new(made));
-        Ok(())
-    }
-
-    /// A scope needs a process from its beginning on. That is not yet the child, which must be born under its limits.
-    fn start_unit(&mut self, step: &Step, unit: &'a Unit) -> Result<()> {
-        let origin = &step.origin;
-        let both = self.job.cgroups.zip(self.job.systemd);
-        let (mount, manager) = both.context("linux.cgroupsPath: systemd was not asked")?;
-        if unit.held {
-            let holder =
-                Holder::make().at(origin.to_string(), format!("make a process to hold {}", unit.name));
-            self.holder = Some(holder?);
-        }
-        let pid = self.holder.as_ref().map(|holder| holder.pid);
-        manager
-            .start(&unit.name, &unit.properties, pid)
-            .map_err(|why| anyhow::anyhow!("{origin}: start the unit {}: {why}", unit.name))?;
-        self.unit = Some(unit);
-        let mut whole = Cgroup::open(mount, &unit.cgroup).at(origin.to_string(), "")?;
-        if let Some(controllers) = self.job.new.as_ref().and_then(|new| new.controllers) {
-            // systemd has given it those that it knows, which are not hugetlb, rdma and misc.
-            whole.equip(mount, controllers).at(origin.to_string(), "")?;
-        }
-        self.cgroup = Some(Arc::new(match &unit.subgroup {
-            None => whole,
-            Some(name) => whole.divide(name, pid).at(origin.to_string(), "")?,
-        }));
-        Ok(())
-    }
-
-    fn attach_devices(&mut self, step: &Step, program: &[u64]) -> Result<()> {
-        let cgroup = self.cgroup.as_ref().context("linux.resources.devices: the container has no cgroup")?;
-        Ok(cgroup.attach_devices(program).map_err(|errno| self.at(step, errno))?)
-    }
-
-    fn delegate(&self, step: &Step, uid: u32) -> Result<()> {
-        let cgroup = self.cgroup.as_ref().context("linux.cgroupsPath: the container has no cgroup")?;
-        Ok(cgroup.delegate(uid).at(step.origin.to_string(), "")?)
-    }
-
     fn open(&mut self, step: &Step, opening: &'a Opening) -> Result<OwnedFd> {
         let fd = match opening {
             Opening::NotifyDir => return self.open_notify_dir(step),
@@ -427,29 +382,6 @@ impl<'a> Parent<'a> {
             fault: fault("child"),
         };
         Ok((ready, ours))
-    }
-
-    fn container_unit(&self) -> Option<&'a state::Unit> {
-        self.job.container.cgroup.as_ref()?.unit.as_ref()
-    }
-
-    /// Has systemd move a process into the cgroup in which the child is to be born.
-    fn move_into_unit(&self, step: &Step, pid: i32) -> Result<()> {
-        let origin = &step.origin;
-        let unit = self.container_unit().context("linux.cgroupsPath: no unit")?;
-        let cgroup = self.cgroup.as_ref().context("linux.cgroupsPath: the container has no cgroup")?;
-        let path = cgroup.path().to_string_lossy();
-        let below = path.split_once(&format!("/{}", unit.name)).map_or("", |(_, below)| below);
-        let connected;
-        let manager = if let Some(manager) = self.job.systemd {
-            manager
-        } else {
-            connected = Manager::connect(unit.user).map_err(|why| anyhow::anyhow!("{origin}: {why}"))?;
-            &connected
-        };
-        manager
-            .attach(&unit.name, below, u32::try_from(pid)?)
-            .map_err(|why| anyhow::anyhow!("{origin}: move a process into the unit {}: {why}", unit.name))
     }
 
     /// Waits for the child, or sends it on.
@@ -731,126 +663,4 @@ fn open_proc() -> crate::sys::Result<OwnedFd> {
     let proc = fs::open_at(fs::cwd(), c"/proc", fs::O_PATH | fs::O_DIRECTORY, 0)?;
     let whole = fs::magic(&proc)? == PROC_SUPER_MAGIC && fs::stat(&proc)?.st_ino == 1;
     if whole { Ok(proc) } else { Err(Errno::ENODEV) }
-}
-
-/// The state that hooks and agents read (runtime.md#state).
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OciState<'a> {
-    oci_version: &'a str,
-    id: &'a str,
-    status: &'a str,
-    pid: i32,
-    bundle: &'a str,
-    annotations: &'a BTreeMap<String, String>,
-}
-
-/// The state of a container whose process is `pid`.
-pub fn oci_state<'a>(container: &'a Container, pid: i32, status: &'a str) -> OciState<'a> {
-    OciState {
-        oci_version: &container.oci_version,
-        id: &container.id,
-        status,
-        pid,
-        bundle: &container.bundle,
-        annotations: &container.annotations,
-    }
-}
-
-/// Writes the state into the file that becomes a hook's standard input.
-pub fn write_hook_state(
-    file: BorrowedFd,
-    container: &Container,
-    pid: i32,
-    status: &str,
-) -> crate::sys::Result<()> {
-    let bytes = serde_json::to_vec(&oci_state(container, pid, status)).map_err(|_| Errno::EINVAL)?;
-    fs::truncate(file, 0)?;
-    fs::write_all_at(file, &bytes, 0)
-}
-
-/// The last line that hooks have printed, if any.
-fn last_line(output: BorrowedFd) -> Option<String> {
-    let mut buffer = [0; 4096];
-    let length = fs::stat(output).ok()?.st_size;
-    let buffer_length = i64::try_from(buffer.len()).ok()?;
-    let read = fs::read_at(output, &mut buffer, (length - buffer_length).max(0)).ok()?;
-    let text = String::from_utf8_lossy(buffer.get(..read)?).into_owned();
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?.trim();
-    // It may be a program of the container that prints to the operator's terminal here.
-    Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
-}
-
-/// The error of a failed hook, with the last line of what it printed.
-pub fn hook_fault(
-    origin: &str,
-    hook: &crate::plan::Hook,
-    failure: Failure,
-    output: Option<BorrowedFd>,
-) -> anyhow::Error {
-    let said = output.and_then(last_line).map_or_else(String::new, |line| format!(": {line}"));
-    let path = hook.path.to_string_lossy();
-    match failure {
-        Failure::Errno(Errno::ETIMEDOUT) => {
-            let seconds = hook.timeout.unwrap_or(0) / 1000;
-            anyhow::anyhow!("{origin}: run the hook {path}: killed after its timeout of {seconds} s{said}")
-        }
-        Failure::Errno(errno) => anyhow::anyhow!("{origin}: run the hook {path}: {}{said}", Named(errno)),
-        Failure::Status(127) if !Path::new(&*path).exists() => {
-            anyhow::anyhow!("{origin}.path: {path}: no such file or directory (ENOENT)")
-        }
-        Failure::Status(status) if status > 128 => {
-            anyhow::anyhow!("{origin}: run the hook {path}: killed by signal {}{said}", status - 128)
-        }
-        Failure::Status(status) => {
-            anyhow::anyhow!("{origin}: run the hook {path}: exit status {status}{said}")
-        }
-    }
-}
-
-/// The error that the child's word means.
-fn child_fault(plan: &Plan, word: Word, output: Option<BorrowedFd>) -> anyhow::Error {
-    let Some(step) = usize::try_from(word.step).ok().and_then(|number| plan.child.get(number)) else {
-        return anyhow::anyhow!(
-            "runtime: the container's first process reports step {} that is not there",
-            word.step
-        );
-    };
-    let errno = Errno::from_raw(word.errno);
-    match &step.op {
-        Op::Hook(hook) => {
-            let failure = if word.value == 0 { Failure::Errno(errno) } else { Failure::Status(word.value) };
-            hook_fault(&step.origin, hook, failure, output)
-        }
-        Op::FindExec(_) => anyhow::anyhow!("{}: {}", step.origin, exec_text(&program(plan), errno)),
-        Op::Console { .. } if errno == Errno::ENODEV => anyhow::anyhow!(
-            "{}: a terminal needs a file system of type devpts at /dev/pts in the container",
-            step.origin
-        ),
-        _ => Fault { origin: step.origin.to_string(), operation: plan.sentence(step).to_string(), errno }
-            .into(),
-    }
-}
-
-/// argv[0] of the plan's program.
-fn program(plan: &Plan) -> String {
-    let args = plan.child.iter().find_map(|step| match &step.op {
-        Op::Exec { args, .. } => args.first(),
-        _ => None,
-    });
-    args.map_or_else(String::new, |arg| arg.to_string_lossy().into_owned())
-}
-
-/// The texts by which engines tell exit codes 126 and 127 (runc's, which are those of Go's os/exec).
-#[must_use]
-pub fn exec_text(program: &str, errno: Errno) -> String {
-    match errno {
-        Errno::ENOENT if !program.contains('/') => {
-            format!("exec: {program:?}: executable file not found in $PATH")
-        }
-        Errno::ENOENT => format!("exec: {program:?}: stat {program}: no such file or directory"),
-        Errno::EACCES => format!("exec: {program:?}: permission denied"),
-        Errno::EISDIR => format!("exec: {program:?}: is a directory"),
-        other => format!("exec: {program:?}: {}", Named(other)),
-    }
 }

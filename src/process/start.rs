@@ -1,8 +1,8 @@
 //! `start`: lets the created process go on to its program, and learns whether it got there. Run by the command.
 
-use super::hooks::{self, Files, STREAMS};
+use super::fault::{exec_text, hook_fault};
+use super::hooks::{self, Files, STREAMS, write_hook_state};
 use super::link;
-use super::parent::{exec_text, hook_fault, write_hook_state};
 use super::ready::Vectors;
 use crate::error::{At, Named};
 use crate::plan::{Draft, Op, Step};
