@@ -304,6 +304,10 @@ impl Dir {
     fn json<T: for<'de> Deserialize<'de>>(&self, name: &CStr) -> Result<Option<T>> {
         let Some(bytes) = self.read(name)? else { return Ok(None) };
         let place = || format!("{}/{}", self.path.display(), name.to_string_lossy());
+        if bytes.is_empty() {
+            // It is being written; or its create was killed at that, and has come no further.
+            return Ok(None);
+        }
         serde_json::from_slice(&bytes).map(Some).with_context(place)
     }
 
