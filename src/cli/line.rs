@@ -19,7 +19,6 @@ impl Values {
         self.0.push((name, value.into()));
     }
 
-    #[cfg(test)]
     /// Puts them in an order of their own, for comparing.
     pub fn sort(&mut self) {
         self.0.sort();
@@ -201,7 +200,10 @@ fn take(options: &[Opt], matches: &ArgMatches, values: &mut Values) {
     for option in options {
         let name = option.name;
         match option.kind {
-            Kind::Flag if matches.get_flag(name) => values.add(name, "true"),
+            // Where mistakes are passed over, a flag may have no value at all.
+            Kind::Flag if matches.try_get_one(name).is_ok_and(|flag| flag == Some(&true)) => {
+                values.add(name, "true");
+            }
             Kind::Flag => {}
             Kind::Path => {
                 matches

@@ -211,3 +211,18 @@ fn what_is_not_plain_is_left_to_clap() {
         bytes
     );
 }
+
+#[test]
+fn what_stands_before_a_mistake_is_understood() {
+    for mistake in [
+        "--log-format xml state x",
+        "--log-level loud",
+        "nope",
+        "state --no-such",
+        "create --preserve-fds x id",
+    ] {
+        let line = parse_leniently(words(&format!("--root /r --debug --log /l {mistake}")));
+        let line = line.unwrap_or_else(|| panic!("{mistake}"));
+        assert_eq!(line.globals.text("log"), Some("/l"), "{mistake}");
+    }
+}
