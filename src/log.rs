@@ -4,6 +4,7 @@
 //! Engines read the log: containerd takes the last JSON object whose level is `error`, Podman takes the file for one
 //! object. So a failing command writes that one line and nothing else, unless `--debug` asks for more.
 
+use crate::text::Plain;
 use serde::Serialize;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -71,7 +72,7 @@ struct Line<'a> {
 impl Log {
     /// The error that ended the command.
     pub fn error(&self, message: &str) {
-        let message = message.replace('\n', " ");
+        let message = Plain(message).to_string();
         if self.place.is_some() {
             self.append("error", &message);
         }
@@ -104,6 +105,7 @@ impl Log {
     }
 
     fn line(&self, level: &str, message: &str) -> String {
+        let message = &*Plain(message).to_string();
         let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         match self.format {
             Format::Text => format!("{time} {level}: {message}\n"),
@@ -148,13 +150,12 @@ fn priority(level: &str) -> u8 {
 
 /// A line for each field (systemd's "Native Journal Protocol"); a value has no line breaks.
 fn journal(id: &str, level: &str, message: &str) -> String {
-    let message = message.replace('\n', " ");
-    format!("SYSLOG_IDENTIFIER={id}\nPRIORITY={}\nMESSAGE={message}\n", priority(level))
+    format!("SYSLOG_IDENTIFIER={id}\nPRIORITY={}\nMESSAGE={}\n", priority(level), Plain(message))
 }
 
 /// As syslog(3) writes it, from a daemon (facility 3).
 fn syslog(id: &str, level: &str, message: &str) -> String {
-    format!("<{}>{id}[{}]: {message}", 3 << 3 | priority(level), std::process::id())
+    format!("<{}>{id}[{}]: {}", 3 << 3 | priority(level), std::process::id(), Plain(message))
 }
 
 fn send(socket: &str, text: &str) -> std::io::Result<()> {

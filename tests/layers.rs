@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room of the library, and the rooms that it may use.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("sys", &[]),
-    ("plan", &["sys"]),
+    ("text", &[]),
+    ("plan", &["sys", "text"]),
     ("spec", &["sys"]),
     ("error", &["sys"]),
-    ("log", &[]),
+    ("log", &["text"]),
     ("cli", &[]),
     ("host", &["sys", "spec"]),
     ("state", &["sys", "plan", "error"]),
@@ -24,8 +25,8 @@ const ROOMS: [(&str, &[&str]); 13] = [
     (
         "cmd",
         &[
-            "sys", "plan", "spec", "host", "error", "log", "cli", "state", "mounts", "cgroupv2", "seccomp",
-            "process",
+            "sys", "text", "plan", "spec", "host", "error", "log", "cli", "state", "mounts", "cgroupv2",
+            "seccomp", "process",
         ],
     ),
 ];

@@ -3,6 +3,7 @@
 use super::{Bundle, Globals, print};
 use crate::cli::Values;
 use crate::plan::{Draft, Op, Opening, Plan, Problem};
+use crate::text::Plain;
 use anyhow::Result;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +17,7 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     let spec = Bundle::spec(&config)?;
     let mut problems = Vec::new();
     if let Err(error) = bundle.find_cgroup(globals, &spec) {
-        problems.push(format!("{error:#}"));
+        problems.push(Plain(&format!("{error:#}")).to_string());
     }
     let mut draft = bundle.draft(&spec)?;
     problems.extend(std::mem::take(&mut draft.problems).iter().map(line));
@@ -37,7 +38,7 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
 }
 
 fn line(problem: &Problem) -> String {
-    format!("{}: {}", problem.origin, problem.text)
+    Plain(&format!("{}: {}", problem.origin, problem.text)).to_string()
 }
 
 /// What the plan would not find on this machine: files of the host, file systems of the kernel.

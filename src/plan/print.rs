@@ -7,6 +7,7 @@ use super::{
     Target, Unit, UserNamespace,
 };
 use crate::sys::mount::{attr, propagation};
+use crate::text::Plain;
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 use std::ffi::{CStr, CString};
 use std::fmt::{self, Display, Formatter};
@@ -572,7 +573,8 @@ impl Display for Plan {
         for (title, steps) in [("parent", &self.parent), ("child", &self.child)] {
             writeln!(f, "{title}")?;
             for (number, step) in steps.iter().enumerate() {
-                writeln!(f, "{number:4}  {:<32} {}", step.origin, Line(self, step))?;
+                let line = format!("{number:4}  {:<32} {}", step.origin, Line(self, step));
+                writeln!(f, "{}", Plain(&line))?;
             }
         }
         Ok(())
