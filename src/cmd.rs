@@ -20,6 +20,10 @@ mod start;
 mod state;
 mod update;
 
+pub use events::milliseconds;
+pub use kill::signal;
+pub use update::size;
+
 use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Mode, Mount};
 use crate::cli::{Line, Values, may_name};

@@ -8,7 +8,7 @@
 mod bus;
 pub mod properties;
 mod unit;
-mod value;
+pub mod value;
 
 pub use bus::Error;
 pub use unit::{Unit, resolve};

@@ -173,7 +173,8 @@ fn interfaces(pid: i32) -> Vec<Interface> {
 
 /// A duration as Go writes it, `1m30s`, `1.5s`, `300ms`, in whole milliseconds; less than one, but more than none, is
 /// one.
-fn milliseconds(text: &str) -> Option<i64> {
+#[must_use]
+pub fn milliseconds(text: &str) -> Option<i64> {
     const UNITS: [(&str, u128); 7] = [
         ("ns", 1),
         ("us", 1_000),

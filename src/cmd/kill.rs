@@ -52,7 +52,7 @@ fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<()> {
 }
 
 /// A number from 1 to 64, or a name with or without `SIG`; `RTMIN+n` and `RTMAX-n` count from 34 and 64 (signal(7)).
-fn signal(text: &str) -> Result<i32> {
+pub fn signal(text: &str) -> Result<i32> {
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let number = name.parse().ok().or_else(|| real_time(name)).or_else(|| {
@@ -78,7 +78,9 @@ fn real_time(name: &str) -> Option<i32> {
         (64, name.strip_prefix("RTMAX").map(|rest| rest.strip_prefix('-').unwrap_or(rest))?, -1)
     };
     let offset: i32 = if rest.is_empty() { 0 } else { rest.parse().ok()? };
-    Some(base + sign * offset).filter(|number| (34..=64).contains(number))
+    i32::checked_mul(sign, offset)
+        .and_then(|offset| offset.checked_add(base))
+        .filter(|number| (34..=64).contains(number))
 }
 
 #[cfg(test)]
@@ -101,7 +103,7 @@ mod tests {
         ] {
             assert_eq!(signal(text).ok(), Some(number), "{text}");
         }
-        for text in ["0", "65", "-1", "NOPE", "", "RTMIN+31", "SIG"] {
+        for text in ["0", "65", "-1", "NOPE", "", "RTMIN+31", "SIG", "RTMIN2147483647", "RTMAX--2147483648"] {
             assert!(signal(text).is_err(), "{text}");
         }
     }

@@ -126,7 +126,8 @@ fn bytes(args: &Values, name: &str) -> Result<Option<i64>> {
 }
 
 /// Bytes as docker writes them: `1073741824`, `512m`, `1.5GiB`, in powers of 1024; `-1` is no limit.
-fn size(text: &str) -> Option<i64> {
+#[must_use]
+pub fn size(text: &str) -> Option<i64> {
     if text == "-1" {
         return Some(-1);
     }

@@ -212,7 +212,8 @@ impl<'a> Reader<'a> {
             b'o' => Value::Path(self.text_of_length32()?),
             b'g' => Value::Signature(self.signature()?),
             b'a' => self.array(inner, depth)?,
-            b'(' => Value::Struct(self.sequence(inner.strip_suffix(')')?, depth + 1)?),
+            // D-Bus has no empty struct; an array of such would have elements without end.
+            b'(' if inner != ")" => Value::Struct(self.sequence(inner.strip_suffix(')')?, depth + 1)?),
             b'v' => {
                 let signature = self.signature()?;
                 let (whole, "") = split(&signature)? else { return None };
@@ -304,6 +305,8 @@ mod tests {
             (&[0, 0], "v"),
             (&[5], "w"),
             (&[], "("),
+            (&[], "()"),
+            (&[8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "a()"),
         ] {
             assert_eq!(Reader::new(bytes).values(signature), None, "{bytes:?}");
         }
