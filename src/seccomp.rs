@@ -13,7 +13,7 @@
 mod calls;
 mod compile;
 mod profile;
-mod syscalls;
+pub mod syscalls;
 
 use crate::plan::Draft;
 use crate::spec::seccomp::Seccomp;
@@ -47,8 +47,7 @@ impl Compiled {
 
 /// Compiles `linux.seccomp`. `None` if it says nothing, or if there are mistakes, all of which the draft then has.
 pub fn plan(seccomp: &Seccomp, draft: &mut Draft) -> Option<Compiled> {
-    let profile = profile::read(seccomp, draft)?;
-    let program = program(&profile, &NATIVE);
+    let (program, flags) = filter(seccomp, &NATIVE, draft)?;
     if program.len() > LONGEST {
         let length = program.len();
         draft.problem(
@@ -57,7 +56,13 @@ pub fn plan(seccomp: &Seccomp, draft: &mut Draft) -> Option<Compiled> {
         );
         return None;
     }
-    Some(Compiled { program: program.iter().map(in_memory).collect(), flags: profile.flags })
+    Some(Compiled { program: program.iter().map(in_memory).collect(), flags })
+}
+
+/// The filter of a profile for a machine, however long, and its `SECCOMP_FILTER_FLAG_*`. `None` as with [`plan`].
+pub fn filter(seccomp: &Seccomp, machine: &Machine, draft: &mut Draft) -> Option<(Vec<sock_filter>, u32)> {
+    let profile = profile::read(seccomp, draft)?;
+    Some((program(&profile, machine), profile.flags))
 }
 
 fn in_memory(instruction: &sock_filter) -> u64 {

@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// What inflating may still produce.
-pub(crate) struct Budget<'a> {
+pub struct Budget<'a> {
     /// The bytes that the image's layers have so far.
     pub inflated: &'a AtomicU64,
+    /// What they may cost.
     pub limits: &'a Limits,
 }
 
@@ -50,12 +51,8 @@ const DEFLATE_RATIO: u64 = 1032;
 
 /// Inflates all of `packed` into `file`, in one call. `None` where that cannot be done: the size is not known, not true or
 /// too large, or the bytes are damaged; [`stream`] into another file will tell.
-pub(crate) fn whole(
-    compression: Compression,
-    packed: &[u8],
-    file: &File,
-    budget: &Budget<'_>,
-) -> Option<usize> {
+#[must_use]
+pub fn whole(compression: Compression, packed: &[u8], file: &File, budget: &Budget<'_>) -> Option<usize> {
     let size = size_said(compression, packed)?;
     let most = WHOLE_MOST.min(u64::try_from(packed.len()).ok()?.saturating_mul(DEFLATE_RATIO));
     if size == 0 || size > most || !budget.has_room(size) {
@@ -88,7 +85,7 @@ fn size_said(compression: Compression, packed: &[u8]) -> Option<u64> {
 ///
 /// # Errors
 /// The bytes are damaged, a limit is passed, or the file cannot be written.
-pub(crate) fn stream(
+pub fn stream(
     compression: Compression,
     packed: &Blob,
     file: &mut dyn Write,

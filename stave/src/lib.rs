@@ -21,7 +21,7 @@ pub mod error;
 pub mod export;
 pub mod filter;
 pub mod image;
-mod inflate;
+pub mod inflate;
 pub mod intake;
 pub mod layer;
 pub mod merged;
