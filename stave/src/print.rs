@@ -44,12 +44,29 @@ pub fn aside(text: &str) -> Result<()> {
 /// A line that is no result.
 pub fn note(text: &str) {
     // With standard error closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "stave: {text}");
+    let _ = writeln!(std::io::stderr(), "stave: {}", plain(text));
+}
+
+/// One line, whatever is in it: line breaks become blanks, other control characters are escaped. Names and sentences of images
+/// and registries must not write to the terminal.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => line.push(' '),
+            _ if character.is_control() => line.extend(character.escape_default()),
+            _ => line.push(character),
+        }
+    }
+    line
 }
 
 /// Columns as wide as their longest cell, three spaces apart, as Docker prints them.
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();

@@ -41,11 +41,11 @@ impl User {
         };
         let user = if user.is_empty() { "0" } else { user };
         let account = accounts(passwd).find(|account| account.name == user);
-        let (uid, account) = match (account, user.parse::<u32>()) {
+        let (uid, account) = match (account, id(user)) {
             // A name wins over a number, as in chown(1): a user may be called `1000`.
             (Some(account), _) => (account.uid, Some(account)),
-            (None, Ok(uid)) => (uid, accounts(passwd).find(|account| account.uid == uid)),
-            (None, Err(_)) => bail!("config.User: no user {user:?} in the image's /etc/passwd"),
+            (None, Some(uid)) => (uid, accounts(passwd).find(|account| account.uid == uid)),
+            (None, None) => bail!("config.User: no user {user:?} in the image's /etc/passwd"),
         };
         if let Some(wanted) = wanted_group {
             return Ok(Self { uid, gid: resolve_group(wanted, group)?, additional_gids: Vec::new() });
@@ -61,12 +61,15 @@ impl User {
 }
 
 fn resolve_group(wanted: &str, group: &str) -> Result<u32> {
-    match (groups(group).find(|group| group.name == wanted), wanted.parse()) {
-        (Some(group), _) => Ok(group.gid),
-        (None, parsed) => {
-            parsed.ok().with_context(|| format!("config.User: no group {wanted:?} in the image's /etc/group"))
-        }
-    }
+    let found = groups(group).find(|group| group.name == wanted).map(|group| group.gid);
+    let gid = found.or_else(|| id(wanted));
+    gid.with_context(|| format!("config.User: no group {wanted:?} in the image's /etc/group"))
+}
+
+/// A user or group id: decimal digits and nothing else, and not the number with which setuid(2) leaves all as it is.
+fn id(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&number| digits && number != u32::MAX)
 }
 
 /// Lines that are not whole are passed over, as the C library does.
@@ -74,7 +77,7 @@ fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
     passwd.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        Some(Account { name, uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+        Some(Account { name, uid: id(uid)?, gid: id(gid)? })
     })
 }
 
@@ -83,7 +86,7 @@ fn groups(group: &str) -> impl Iterator<Item = Group<'_>> {
         let mut fields = line.split(':');
         let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
         let members = fields.next().unwrap_or_default().split(',').collect();
-        Some(Group { name, gid: gid.parse().ok()?, members })
+        Some(Group { name, gid: id(gid)?, members })
     })
 }
 
@@ -119,6 +122,14 @@ mod tests {
         assert_eq!(resolve("4242:4343"), (4242, 4343, vec![]));
         assert!(User::resolve("bob", PASSWD, GROUP).is_err());
         assert!(User::resolve("ann:bobs", PASSWD, GROUP).is_err());
-        assert!(User::resolve("4294967296", PASSWD, GROUP).is_err());
+        for user in ["4294967296", "4294967295", "+0", "-1", "7:+8", "7:4294967295"] {
+            assert!(User::resolve(user, PASSWD, GROUP).is_err(), "{user}");
+        }
+    }
+
+    #[test]
+    fn an_account_without_an_id_that_can_be_is_passed_over() {
+        assert!(User::resolve("x", "x:p:4294967295:5::/:\n", GROUP).is_err());
+        assert!(User::resolve("x", "x:p:+0:0::/:\n", GROUP).is_err());
     }
 }

@@ -147,7 +147,7 @@ impl Ignore {
         let path: Vec<&str> = path.split('/').collect();
         let mut hidden = false;
         for (pattern, seen) in &self.patterns {
-            if (hidden == *seen) && (1..=path.len()).any(|end| covers(pattern, &path[..end])) {
+            if hidden == *seen && covers(pattern, &path) {
                 hidden = !seen;
             }
         }
@@ -161,20 +161,32 @@ impl Ignore {
     }
 }
 
-/// Whether the whole path matches; `**` stands for any number of components.
+/// Whether the path or one above it matches; `**` stands for any number of components, at the end for one at least.
 fn covers(pattern: &[String], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((first, rest)), _) if first == "**" => {
-            // At the end it must stand for something.
-            if rest.is_empty() {
-                !path.is_empty()
-            } else {
-                (0..=path.len()).any(|skip| covers(rest, &path[skip..]))
+    // As in `matches_from`: only the last `**` ever has to take more.
+    let (mut at, mut taken, mut stars) = (0, 0, None::<(usize, usize)>);
+    loop {
+        match pattern.get(at) {
+            None => return true,
+            Some(name) if name == "**" && at + 1 == pattern.len() => return taken < path.len(),
+            Some(name) if name == "**" => {
+                at += 1;
+                stars = Some((at, taken));
+                continue;
             }
+            Some(name) if path.get(taken).is_some_and(|component| matches(name, component)) => {
+                (at, taken) = (at + 1, taken + 1);
+                continue;
+            }
+            Some(_) => {}
         }
-        (Some((first, rest)), Some((name, below))) => matches(first, name) && covers(rest, below),
-        _ => false,
+        match stars {
+            Some((behind, begin)) if begin < path.len() => {
+                (at, taken) = (behind, begin + 1);
+                stars = Some((behind, begin + 1));
+            }
+            _ => return false,
+        }
     }
 }
 
@@ -275,5 +287,23 @@ mod tests {
             assert!(!ignore.hides(path), "{path}");
         }
         assert!(!Ignore::parse("").hides("a"));
+    }
+
+    #[test]
+    fn two_stars_stand_for_any_number_of_components() {
+        for (pattern, path, hidden) in [
+            ("**", "a", true),
+            ("**/**", "a/b", true),
+            ("**/b/**/d", "a/b/c/b/x/d", true),
+            ("**/b/**/d", "b/d/below", true),
+            ("**/b/c", "b/b/c", true),
+            ("a/**", "a", false),
+            ("a/**/**", "a/b", true),
+            ("**/b/c", "b/x/c", false),
+        ] {
+            assert_eq!(Ignore::parse(pattern).hides(path), hidden, "{pattern} {path}");
+        }
+        // In no time, where every way to share the path out would take for ever.
+        assert!(!Ignore::parse(&"**/a/".repeat(30)).hides(&("a/".repeat(29) + &"b/".repeat(200))));
     }
 }

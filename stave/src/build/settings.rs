@@ -6,6 +6,9 @@ use crate::successor::Successor;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
+/// The most bytes of all variables: more than a program could get (execve(2)).
+const ENVIRONMENT: usize = 4 << 20;
+
 /// The words that `commit --change` and `import --change` take, as Docker's.
 const CHANGES: [&str; 10] =
     ["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "USER", "VOLUME", "WORKDIR"];
@@ -74,6 +77,8 @@ pub fn apply(
             let pairs = pairs(rest, scope)?;
             let mut environment = strings(config.get("Env"));
             pairs.iter().for_each(|(name, value)| set_variable(&mut environment, name, value));
+            let size: usize = environment.iter().map(String::len).sum();
+            ensure!(size <= ENVIRONMENT, "ENV: the variables have more than {ENVIRONMENT} bytes");
             config.insert("Env".to_owned(), json!(environment));
             format!("ENV {}", joined(&pairs))
         }
@@ -236,20 +241,23 @@ fn joined(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
 }
 
-/// `80`, `80/udp`, `8000-8002/tcp`.
+/// `80`, `80/udp`, `8000-8002/tcp`: each port once, in their order.
 fn ports(words: &[String]) -> Result<Vec<String>> {
-    let mut ports = Vec::new();
+    let mut open = ["sctp", "tcp", "udp"].map(|protocol| (protocol, vec![false; 1 << 16]));
     for word in words {
         let (range, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
-        let protocol = protocol.to_ascii_lowercase();
-        ensure!(matches!(protocol.as_str(), "tcp" | "udp" | "sctp"), "{word}: unknown protocol");
+        let of_protocol = open.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(protocol));
+        let (_, ports) = of_protocol.with_context(|| format!("{word}: unknown protocol"))?;
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let number = |text: &str| text.parse::<u16>().with_context(|| format!("{word}: not a port"));
         let (first, last) = (number(first)?, number(last)?);
         ensure!(first <= last, "{word}: not a range");
-        ports.extend((first..=last).map(|port| format!("{port}/{protocol}")));
+        let opened = ports.get_mut(usize::from(first)..=usize::from(last));
+        opened.into_iter().for_each(|ports| ports.fill(true));
     }
-    Ok(ports)
+    let all = (0..1 << 16).flat_map(|port| open.iter().map(move |(protocol, ports)| (port, protocol, ports)));
+    let open = all.filter(|(port, _, ports)| ports.get(*port) == Some(&true));
+    Ok(open.map(|(port, protocol, _)| format!("{port}/{protocol}")).collect())
 }
 
 /// A number, or a name with or without SIG.

@@ -1,6 +1,14 @@
 //! The words of a Dockerfile's instruction: quotes, the escape character, `$variables`, as Docker's builder reads them.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+
+/// How deep `${a:-${b:-...}}` may go: each level takes some of the stack.
+const DEPTH: u32 = 64;
+/// The most bytes that come of one text: `$a$a` twice as large each time soon fills the memory. A program gets no word longer
+/// than 128 KiB (execve(2)).
+const MOST: usize = 1 << 20;
+/// The most that come of a here-document, as many as a Dockerfile may have.
+const MOST_OF_DOCUMENT: usize = 16 << 20;
 
 /// What variables stand for, and which character takes the next one's meaning away.
 pub struct Scope<'a> {
@@ -41,6 +49,7 @@ pub fn expand_document(text: &str, scope: &Scope<'_>) -> Result<String> {
         match character {
             '$' => {
                 let value = lexer.variable()?;
+                lexer.check_room(&value, MOST_OF_DOCUMENT)?;
                 lexer.whole.push_str(&value);
             }
             _ if character == scope.escape => {
@@ -93,12 +102,14 @@ struct Lexer<'a> {
     word: String,
     /// Whether there is a word even if it is empty: `""`.
     begun: bool,
+    /// In how many `${...}` it stands.
+    depth: u32,
 }
 
 impl<'a> Lexer<'a> {
     fn new(text: &'a str, scope: &'a Scope<'a>) -> Self {
         let (whole, word) = (String::new(), String::new());
-        Self { rest: text.chars().peekable(), scope, whole, words: Vec::new(), word, begun: false }
+        Self { rest: text.chars().peekable(), scope, whole, words: Vec::new(), word, begun: false, depth: 0 }
     }
 
     /// To the end, or to `stop` (which is taken).
@@ -110,6 +121,7 @@ impl<'a> Lexer<'a> {
                 '"' => self.double_quotes()?,
                 '$' => {
                     let value = self.variable()?;
+                    self.check_room(&value, MOST)?;
                     self.add_split(&value);
                 }
                 _ if character == self.scope.escape => match self.rest.next() {
@@ -127,6 +139,11 @@ impl<'a> Lexer<'a> {
             Some(stop) => bail!("{stop:?} is missing"),
             None => Ok(()),
         }
+    }
+
+    fn check_room(&self, value: &str, most: usize) -> Result<()> {
+        ensure!(self.whole.len() + value.len() <= most, "more than {most} bytes, with the variables' values");
+        Ok(())
     }
 
     fn add(&mut self, character: char) {
@@ -171,6 +188,7 @@ impl<'a> Lexer<'a> {
                 '"' => return Ok(()),
                 '$' => {
                     let value = self.variable()?;
+                    self.check_room(&value, MOST)?;
                     self.whole.push_str(&value);
                     self.word.push_str(&value);
                 }
@@ -209,7 +227,9 @@ impl<'a> Lexer<'a> {
             }
             modifier => (value, modifier),
         };
-        let mut word = Lexer { rest: self.rest.clone(), ..Lexer::new("", self.scope) };
+        ensure!(self.depth < DEPTH, "more than {DEPTH} ${{...}} in each other");
+        let (rest, depth) = (self.rest.clone(), self.depth + 1);
+        let mut word = Lexer { rest, depth, ..Lexer::new("", self.scope) };
         word.run(Some('}'))?;
         self.rest = word.rest;
         let word = word.whole;
@@ -281,6 +301,24 @@ mod tests {
         for text in ["${A", "${}", "'", "\"", "${NONE:?why}", "${A!b}"] {
             assert!(expand(text, &scope).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn variables_can_fill_neither_stack_nor_memory() {
+        let scope = Scope { value: &value, escape: '\\' };
+        let nested = |levels: usize| "${NONE:-".repeat(levels) + "x" + &"}".repeat(levels);
+        assert_eq!(expand(&nested(64), &scope).unwrap(), "x");
+        assert!(expand(&nested(65), &scope).unwrap_err().to_string().contains("in each other"));
+        assert!(expand(&"${NONE:-".repeat(1_000_000), &scope).is_err());
+        let large = |_: &str| Some("x".repeat(600 << 10));
+        let scope = Scope { value: &large, escape: '\\' };
+        assert!(expand("$A", &scope).is_ok());
+        for text in ["$A$A", "\"$A$A\"", "${B+$A$A}"] {
+            assert!(expand(text, &scope).unwrap_err().to_string().contains("more than 1048576"), "{text}");
+        }
+        assert!(
+            expand_document("$A$A", &scope).is_ok() && expand_document(&"$A".repeat(40), &scope).is_err()
+        );
     }
 
     #[test]
