@@ -41,8 +41,7 @@ impl Name {
             Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag.to_owned())),
             _ => (rest, None),
         };
-        let is_id = repository.len() == 64 && repository.bytes().all(|byte| byte.is_ascii_hexdigit());
-        ensure!(!is_id, "it looks like the identifier of an image");
+        ensure!(!is_id(repository), "it looks like the identifier of an image");
         let (domain, path) = split_domain(repository);
         let library = domain == DOMAIN && !path.contains('/');
         let path = if library { format!("{LIBRARY}{path}") } else { path.to_owned() };
@@ -58,11 +57,13 @@ impl Name {
     /// Without tag and digest, as short as it can be: `debian`.
     #[must_use]
     pub fn repository(&self) -> String {
-        if self.domain != DOMAIN {
-            return format!("{}/{}", self.domain, self.path);
+        let short = self.path.strip_prefix(LIBRARY).filter(|path| !path.contains('/')).unwrap_or(&self.path);
+        // Not where it would be read as another name, or as none.
+        if self.domain == DOMAIN && split_domain(short) == (DOMAIN, short) && !is_id(short) {
+            short.to_owned()
+        } else {
+            format!("{}/{}", self.domain, self.path)
         }
-        let short = self.path.strip_prefix(LIBRARY).filter(|path| !path.contains('/'));
-        short.unwrap_or(&self.path).to_owned()
     }
 
     /// The whole name, as the store writes it: `docker.io/library/debian:latest`.
@@ -100,6 +101,10 @@ fn is_domain(word: &str) -> bool {
     let host =
         word == "localhost" || word.contains(['.', ':']) || word.bytes().any(|b| b.is_ascii_uppercase());
     host && word.bytes().all(allowed)
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Components of small letters and digits, with single separators between: `.`, `_`, `__` or dashes.
@@ -141,11 +146,16 @@ mod tests {
             ("localhost/a_b", "localhost/a_b:latest", "localhost/a_b:latest"),
             ("host:5000/a/b--c:x", "host:5000/a/b--c:x", "host:5000/a/b--c:x"),
             ("ghcr.io/a", "ghcr.io/a:latest", "ghcr.io/a:latest"),
+            ("docker.io/docker.io/a", "docker.io/docker.io/a:latest", "docker.io/docker.io/a:latest"),
+            ("docker.io/localhost/a", "docker.io/localhost/a:latest", "docker.io/localhost/a:latest"),
         ] {
             let name = Name::parse(text).unwrap();
             assert_eq!((name.whole().as_str(), name.to_string().as_str()), (whole, short));
             assert_eq!(Name::parse(&name.whole()).unwrap(), name);
+            assert_eq!(Name::parse(short).unwrap(), name);
         }
+        let id = format!("docker.io/library/{}:latest", "a".repeat(64));
+        assert_eq!(Name::parse(&id).unwrap().to_string(), id);
         let digest = format!("a@{}", Digest::of(b""));
         assert_eq!(Name::parse(&digest).unwrap().to_string(), digest);
     }

@@ -132,6 +132,49 @@ fn hard_links_reach_nothing_outside() {
 }
 
 #[test]
+fn hard_links_make_nothing_setuid_and_are_not_written_through() {
+    let stage = Stage::new();
+    let lower = Tar::new()
+        .add(file("su", "root's").mode(0o4755))
+        .add(hardlink("su-again", "su"))
+        .add(file("plain", "x").mode(0o755))
+        // What stands in the header of a link is said of no inode.
+        .add(hardlink("plain-again", "plain").mode(0o6777).owner(1, 1))
+        .add(hardlink("link", "su").mode(0o777));
+    // Files in place of links, in the same layer and above: the other names keep their content and mode.
+    let lower = lower.add(file("link", "mine").mode(0o777));
+    let upper = Tar::new().add(file("su-again", "mine too").mode(0o777)).add(hardlink("kept", "plain-again"));
+    let listing = stage.contained(&[lower, upper.add(file(".wh.plain", ""))]);
+    let line = |name: &str| listing[Path::new(name)].as_str();
+    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+    for (name, mode, links, content) in [
+        ("su", "104755", 1, "root's"),
+        ("link", "100777", 1, "mine"),
+        ("su-again", "100777", 1, "mine too"),
+        ("plain-again", "100755", 2, "x"),
+        ("kept", "100755", 2, "x"),
+    ] {
+        let line = line(name);
+        assert!(line.starts_with(mode) && line.contains(&format!("links {links} ")), "{name}: {line}");
+        assert!(line.contains(&digest(content)), "{name}: {line}");
+    }
+    assert_eq!(line("plain-again").split(' ').nth(1), line("su").split(' ').nth(1), "another owner");
+    assert!(!listing.contains_key(Path::new("plain")));
+}
+
+#[test]
+fn a_hard_link_to_a_name_that_its_layer_hides_is_refused_or_keeps_the_file() {
+    let lower = || Tar::new().add(file("secret", "x").mode(0o4755));
+    let stage = Stage::new();
+    let listing =
+        stage.contained(&[lower(), Tar::new().add(hardlink("h", "secret")).add(file(".wh.secret", ""))]);
+    assert!(listing[Path::new("h")].starts_with("104755") && !listing.contains_key(Path::new("secret")));
+    let stage = Stage::new();
+    let upper = Tar::new().add(file(".wh.secret", "")).add(hardlink("h", "secret"));
+    stage.refused(&[lower(), upper], "h", "hard link to \"secret\", which does not exist");
+}
+
+#[test]
 fn whiteouts_remove_nothing_but_names() {
     for (name, hidden) in [(".wh.", ""), (".wh..", "."), (".wh...", ".."), ("d/.wh...", "..")] {
         let stage = Stage::new();
