@@ -21,6 +21,9 @@ ENGINE_PACKAGES := $(DOCKER_PACKAGES) podman buildah conmon netavark aardvark-dn
 # What of them `make test` runs: a good minute.
 TESTED_ENGINES  := containerd cri docker docker-images
 
+# libFuzzer is in C++.
+FUZZ_PACKAGES := g++
+
 IMAGE_PACKAGES := docker.io iproute2 podman xz-utils
 
 # What the benchmark of images compares with and is made of.
@@ -37,7 +40,7 @@ STAVE_VM_TESTS := limits
 
 export CASQUE_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: hardening order help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images first-line conformance conformance-vm engines tested-engines engines-vm oci-validation install install-test cross clean
+.PHONY: hardening order help demo test build setup setup-demo setup-test lint unit docs image-tests rig vm vm-tests systemd-tests bench-images first-line conformance conformance-vm fuzz deny engines tested-engines engines-vm oci-validation install install-test cross clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -114,6 +117,18 @@ tested-engines: build
 engines-vm: build ## Run Docker, containerd and Podman with limits, in a virtual machine with systemd
 	@rig/vm --setup --engines --kernel 6.1 --memory 2G
 	CI=true engines/run --runtime "$(or $(RUNTIME),$(CURDIR)/$(CASQUE))" vm/docker vm/podman
+
+# The ordinary tests have a short form of it: fuzz/tests/corpus.rs.
+fuzz: setup ## Try to break the parsers: FUZZ_SECONDS=600 for each target, FUZZ_JOBS=1, FUZZ='layer plan' (all)
+	@$(call packages,$(FUZZ_PACKAGES))
+	CARGO_TARGET_DIR="$(CURDIR)/target" fuzz/run $(FUZZ)
+
+# Not part of `make test`: it takes minutes to build, and what it checks changes with Cargo.lock alone.
+deny: ## Check licences, sources and known holes of all crates
+	@cargo-deny --version >/dev/null 2>&1 || $(CARGO) install --locked --quiet cargo-deny
+	cargo-deny --workspace --locked check licenses bans sources
+	@if cargo-deny --workspace --locked fetch db >/dev/null 2>&1; then cargo-deny --locked check advisories; \
+	else echo "deny: holes were not looked for: the advisories at https://github.com/RustSec/advisory-db cannot be reached" >&2; fi
 
 oci-validation: build ## Run the public OCI validation suite: RUNTIME=/path (casque by default)
 	conformance/oci/run --setup

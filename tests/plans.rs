@@ -10,7 +10,7 @@ mod sound;
 
 use casque::cgroupv2::{self, Controllers};
 use casque::host::Host;
-use casque::plan::{At, Draft, Meet, Op, Plan};
+use casque::plan::{Draft, Op, Plan};
 use casque::process::create::{Request, plan};
 use casque::process::{console, exec};
 use serde_json::{Value, json};

@@ -3,9 +3,9 @@
 //! Read by the planner. The tables below are generated (`syscalls/generate.py`) from the kernel's headers. All of them can be
 //! asked for, by tests; the linker leaves those of other machines out of the program.
 
-mod aarch64;
-mod riscv64;
-mod x86_64;
+pub(super) mod aarch64;
+pub(super) mod riscv64;
+pub(super) mod x86_64;
 
 /// Stands in a table where an ABI does not have the call.
 const NONE: u32 = u32::MAX;
