@@ -297,7 +297,8 @@ pub struct Clone {
     pub user: Option<Slot>,
     /// The child uses the command's memory until it executes its program, which the command waits for; a copy of it would
     /// take the kernel some twenty percent of the time that a container takes. Not where the child changes its user or time
-    /// namespace: the kernel wants a process whose memory is its own for that.
+    /// namespace: the kernel wants a process whose memory is its own for that. Nor where processes of a container may be in its
+    /// pid namespace: with CAP_SYS_PTRACE in the host's user namespace they could write into the command through it.
     pub shares_memory: bool,
 }
 

@@ -110,7 +110,10 @@ impl Wanted {
             namespaces: self.new.iter().copied().filter(in_clone).collect(),
             pid: self.slot(Namespace::Pid),
             user: self.slot(Namespace::User),
-            shares_memory: start && self.is_shared(Namespace::User) && self.is_shared(Namespace::Time),
+            shares_memory: start
+                && self.is_new(Namespace::Pid)
+                && self.is_shared(Namespace::User)
+                && self.is_shared(Namespace::Time),
         }
     }
 }
