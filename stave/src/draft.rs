@@ -46,6 +46,9 @@ impl Draft {
         let hidden = CString::new(hidden)?;
         fs::mkdir_at(&parent, &hidden, 0o700).during(|| format!("mkdir {}", path.display()))?;
         let directory = fs::open_at(&parent, &hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+        let directory = directory.inspect_err(|_| {
+            let _ = fs::unlink_at(&parent, &hidden, true);
+        });
         let directory = directory.during(|| format!("open {}", path.display()))?;
         let name = CString::new(name.as_bytes())?;
         let draft = Self { parent, directory, name, hidden, path, published: false };
@@ -127,7 +130,8 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.published {
+        // An empty one goes without a descriptor, of which there may be none left.
+        if !self.published && fs::unlink_at(&self.parent, &self.hidden, true).is_err() {
             // The reason for which the draft is dropped is the one to report. remove_dir_all works by descriptors and
             // follows no link below the path.
             let _ = std::fs::remove_dir_all(&self.path);

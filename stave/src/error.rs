@@ -52,7 +52,7 @@ impl std::fmt::Display for Exit {
 impl std::error::Error for Exit {}
 
 /// `no such file or directory (ENOENT)`.
-fn reason(errno: Errno) -> String {
+pub(crate) fn reason(errno: Errno) -> String {
     let text = errno.desc();
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());

@@ -1,7 +1,7 @@
 //! Where a command writes an archive to: the standard output, or a file that appears when it is whole.
 
 use crate::draft;
-use crate::error::During;
+use crate::error::{During, reason};
 use anyhow::{Context, Result, ensure};
 use casque::sys::Errno;
 use casque::sys::fs::{self, O_DIRECTORY, O_PATH, O_RDWR};
@@ -17,6 +17,8 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Output {
     file: File,
+    /// How errors call it.
+    subject: String,
     /// The directory and the name that the file gets; a stream has none.
     place: Option<(OwnedFd, OsString)>,
 }
@@ -31,16 +33,17 @@ impl Output {
             let output = io::stdout();
             ensure!(!output.is_terminal(), "the standard output is a terminal; use -o FILE or a pipe");
             let file = File::from(output.as_fd().try_clone_to_owned().during(|| "dup".to_owned())?);
-            return Ok(Self { file, place: None });
+            return Ok(Self { file, subject: "standard output".to_owned(), place: None });
         };
         Self::begin(path).with_context(|| path.display().to_string())
     }
 
     fn begin(path: &Path) -> Result<Self> {
+        let subject = path.display().to_string();
         if path.metadata().is_ok_and(|facts| !facts.is_file()) {
             // A device or a fifo; a directory is an error.
             let file = File::options().write(true).open(path).during(|| "open".to_owned())?;
-            return Ok(Self { file, place: None });
+            return Ok(Self { file, subject, place: None });
         }
         let name = path.file_name().context("does not end with the name of a file")?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -49,7 +52,7 @@ impl Output {
             .during(|| "open the directory".to_owned())?;
         let file = fs::open_at(&parent, c".", libc::O_TMPFILE | O_RDWR, 0o644);
         let file = file.map(File::from).during(|| "open with O_TMPFILE".to_owned())?;
-        Ok(Self { file, place: Some((parent, name.to_owned())) })
+        Ok(Self { file, subject, place: Some((parent, name.to_owned())) })
     }
 
     /// Gives the file its name, in place of whatever has it.
@@ -71,13 +74,17 @@ impl Output {
             }
             done => done,
         };
-        done.during(|| format!("link {}", name.display()))
+        done.during(|| "link".to_owned()).context(self.subject)
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file.write(bytes).map_err(|error| {
+            let why = error.raw_os_error().map(|number| reason(Errno::from_raw(number)));
+            let why = why.unwrap_or_else(|| error.to_string());
+            io::Error::new(error.kind(), format!("{}: write: {why}", self.subject))
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -82,7 +82,11 @@ impl Context {
         if !component.contains(['*', '?', '[', '\\']) {
             let path = join(component);
             let there = fs::open_in(&self.root, &CString::new(path.as_str())?, O_PATH, 0, Resolve::InRoot);
-            return Ok(there.is_ok().then_some(path).into_iter().collect());
+            return match there {
+                Err(Errno::ENOTDIR | Errno::ENOENT | Errno::ELOOP) => Ok(Vec::new()),
+                Err(errno) => Err(errno).during(|| format!("open {path}")),
+                Ok(_) => Ok(vec![path]),
+            };
         }
         let above_name = CString::new(if above.is_empty() { "." } else { above })?;
         let flags = O_RDONLY | fs::O_DIRECTORY;

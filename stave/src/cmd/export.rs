@@ -47,7 +47,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     merged.check(cli::threads(), &stop).with_context(|| image.name.clone())?;
     let output = Output::open(matches.get_one::<PathBuf>("output").map(PathBuf::as_path))?;
     let output = export::export(&merged, std::io::BufWriter::with_capacity(64 << 10, output), &stop)?;
-    output.into_inner().context("write")?.finish()?;
+    output.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()?;
     drop(progress);
     if matches.get_flag("json") { print::json(&json!({ "Id": id, "Image": image.name })) } else { Ok(()) }
 }

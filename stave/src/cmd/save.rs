@@ -67,7 +67,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         *layer = layer.clone().watched(&part);
     }
     let output = save(&saved, format, output)?;
-    output.into_inner().context("write")?.finish()?;
+    output.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()?;
     drop(progress);
     if !matches.get_flag("json") {
         return Ok(());

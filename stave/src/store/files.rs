@@ -146,20 +146,28 @@ impl Store {
     /// Replaces a file in one step; for `index.json`, under its lock.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         // One name, for only one writer holds the lock: what a killed one left is written over.
-        let fresh = c"stave/new";
-        let name = CString::new(name)?;
+        let fresh = "stave/new";
+        let replaced = self.write_and_rename(fresh, name, bytes);
+        if replaced.is_err() {
+            // What is told is why it failed.
+            let _ = self.remove(fresh);
+        }
+        replaced.with_context(|| self.path.display().to_string())
+    }
+
+    fn write_and_rename(&self, fresh: &str, name: &str, bytes: &[u8]) -> Result<()> {
+        let (path, to) = (CString::new(fresh)?, CString::new(name)?);
         let flags = O_WRONLY | O_CREAT | O_NOFOLLOW | libc::O_TRUNC;
-        let file = fs::open_at(&self.root, fresh, flags, 0o644)
+        let file = fs::open_at(&self.root, &path, flags, 0o644)
             .map(File::from)
-            .during(|| "open stave/new".to_owned())?;
-        fs::write_all_at(&file, bytes, 0).during(|| "write stave/new".to_owned())?;
+            .during(|| format!("open {fresh}"))?;
+        fs::write_all_at(&file, bytes, 0).during(|| format!("write {fresh}"))?;
         if self.durable {
             file.sync_data().during(|| "fdatasync".to_owned())?;
             // The blobs' names must be on the disk before the index that refers to them.
             self.sync_names()?;
         }
-        fs::rename_at(&self.root, fresh, &self.root, &name, true)
-            .during(|| format!("rename to {}", name.to_string_lossy()))?;
+        fs::rename_at(&self.root, &path, &self.root, &to, true).during(|| format!("rename to {name}"))?;
         if self.durable { nix::unistd::fsync(&self.root).during(|| "fsync".to_owned()) } else { Ok(()) }
     }
 
