@@ -170,7 +170,12 @@ impl Relay {
             status => return Err(Errno::from_raw(status)),
         }
         let word = link::receive(link)?.ok_or(Errno::ECHILD)?;
-        Ok(Child { pid: word.value, pidfd: process::pidfd_open(word.value)? })
+        let child = Child { pid: word.value, pidfd: process::pidfd_open(word.value)? };
+        match link::send(link, Word::default()) {
+            // It was killed, of which the next rendezvous will tell.
+            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(child),
+            other => other.map(|()| child),
+        }
     }
 }
 
@@ -181,7 +186,11 @@ fn relay(ready: &Ready, how: &plan::Clone) -> ! {
         .and_then(|_| enter(ready, how))
         .and_then(|()| process::clone3(flags(how) | clone::PARENT, 0, None));
     match made {
-        Ok(Side::Child) => child::run(ready),
+        // Its first word must not come before the relay's.
+        Ok(Side::Child) => match link::receive(&ready.link) {
+            Ok(Some(_)) => child::run(ready),
+            _ => process::exit_now(1),
+        },
         Ok(Side::Parent(pid, _)) => {
             let word = Word { value: pid, ..Word::default() };
             process::exit_now(link::send(ready.link.as_fd(), word).err().map_or(0, |errno| errno as i32))
