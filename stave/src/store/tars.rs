@@ -19,12 +19,13 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 impl Store {
     /// The tar with this digest, if it is there; nothing is to be checked any more.
     pub(super) fn tar_file(&self, diff_id: &Digest) -> Result<Option<File>> {
-        for name in [on_disk(diff_id), of_boot(diff_id)?] {
-            if let Some(tar) = self.open_raw(&name)? {
-                return Ok(Some(tar));
-            }
+        if let Some(tar) = self.open_raw(&on_disk(diff_id))? {
+            return Ok(Some(tar));
         }
-        self.settle(diff_id)
+        match self.open_raw(&of_boot(diff_id)?)? {
+            None => self.settle(diff_id),
+            tar => Ok(tar),
+        }
     }
 
     /// Takes in a tar whose digest was computed while it was written.
