@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use support::{Bundle, await_end, skip};
 
 /// One step, as `casque plan --json` tells it.
@@ -156,18 +157,70 @@ fn any_step_of_a_container_with_hooks_and_everything_may_fail() {
     every_step_of_run(&bundle);
 }
 
-#[test]
-fn any_step_of_a_container_in_a_user_namespace_may_fail() {
-    if !debug_build() {
-        return;
-    }
-    let Some(bundle) = Bundle::new(|config| {
-        *config = configs::user();
-        config["process"]["args"] = json!(["sleep", "1000"]);
+/// Fails every step of a configuration, through `create` and `run`.
+fn every_step_of(config: Value) {
+    let Some(bundle) = Bundle::new(|place| {
+        *place = config;
+        place["process"]["args"] = json!(["sleep", "1000"]);
     }) else {
         return;
     };
     bundle.edit(|config| with_word(config, &bundle.id));
+    every_step_of_create(&bundle, &[]);
+    every_step_of_run(&bundle);
+}
+
+#[test]
+fn any_step_of_a_container_in_a_user_namespace_may_fail() {
+    if debug_build() {
+        every_step_of(configs::user());
+    }
+}
+
+#[test]
+#[ignore = "for rig/vm"]
+fn any_step_of_a_container_with_limits_may_fail() {
+    if debug_build() {
+        every_step_of(configs::limits());
+    }
+}
+
+#[test]
+fn any_step_of_a_container_as_docker_asks_for_it_may_fail() {
+    if !debug_build() {
+        return;
+    }
+    let Some(bundle) = with_files(|config, dir| *config = configs::docker(dir)) else { return };
+    bundle.edit(|config| {
+        config["process"]["args"] = json!(["sleep", "1000"]);
+        with_word(config, &bundle.id);
+    });
+    every_step_of_create(&bundle, &[]);
+}
+
+#[test]
+fn any_step_of_a_container_whose_root_is_made_of_layers_may_fail() {
+    if !debug_build() {
+        return;
+    }
+    let Some(bundle) = Bundle::new(|config| {
+        *config = configs::layered("index", &[]);
+        config["process"]["args"] = json!(["sleep", "1000"]);
+    }) else {
+        return;
+    };
+    let (index, root) = (bundle.dir.join("index"), bundle.rootfs(""));
+    match Command::new("mkfs.erofs").arg(&index).arg(root).stdout(Stdio::null()).status() {
+        Ok(made) => assert!(made.success()),
+        Err(_) => return skip("mkfs.erofs is missing: Debian's package erofs-utils brings it"),
+    }
+    for directory in ["upper", "work"] {
+        fs::create_dir(bundle.dir.join(directory)).unwrap();
+    }
+    // overlayfs makes it, once.
+    fs::create_dir(bundle.dir.join("work/work")).unwrap();
+    bundle.edit(|config| with_word(config, &bundle.id));
+    bundle.mark();
     every_step_of_create(&bundle, &[]);
     every_step_of_run(&bundle);
 }

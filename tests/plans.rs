@@ -88,22 +88,9 @@ fn a_plan_of_exec_has_each_step_on_its_side_and_enters_undumpable() {
 
 /// The golden configurations; each shows another part.
 fn golden() -> Vec<(&'static str, Value)> {
-    let mut limits = configs::default();
-    limits["linux"]["resources"] = json!({
-        "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20},
-        "cpu": {"shares": 512, "quota": 50_000, "period": 100_000, "cpus": "0-1", "mems": "0"},
-        "pids": {"limit": 100},
-        "blockIO": {"weight": 100},
-        "unified": {"memory.high": "50000000"},
-        "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}],
-    });
     let mut terminal = configs::default();
     terminal["process"]["terminal"] = json!(true);
-    let mut layered = configs::default();
-    layered["annotations"] = json!({"io.casque.rootfs": json!({
-        "erofs": "layers/index", "devices": ["layers/0", "/store/tar"], "upper": "upper", "work": "work",
-    }).to_string()});
-    let mut systemd = limits.clone();
+    let mut systemd = configs::limits();
     systemd["annotations"] = json!({"org.systemd.property.TimeoutStopSec": "uint64 5"});
     systemd["linux"]["resources"]["pids"]["limit"] = json!(1);
     vec![
@@ -113,9 +100,9 @@ fn golden() -> Vec<(&'static str, Value)> {
         ("user", configs::user()),
         ("pod", configs::pod(42)),
         ("everything", configs::everything("/host")),
-        ("limits", limits),
+        ("limits", configs::limits()),
         ("systemd", systemd),
-        ("layered", layered),
+        ("layered", configs::layered("layers/index", &["layers/0", "/store/tar"])),
     ]
 }
 

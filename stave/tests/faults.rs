@@ -268,8 +268,20 @@ fn a_pull_onto_a_full_disk_keeps_what_has_come_and_goes_on_when_there_is_room() 
 fn a_store_that_is_read_only_can_be_looked_at_and_nothing_else() {
     let Some(disk) = Disk::new() else { return };
     let [archive, tar, context] = prepared(&disk);
+    // The tars of compressed layers are a cache; what is inflated again goes elsewhere.
+    std::fs::remove_dir_all(disk.root().join("store/stave/tar")).unwrap();
+    std::fs::create_dir(disk.root().join("store/stave/tar")).unwrap();
     let before = disk.meaning();
     disk.remount(MsFlags::MS_RDONLY, "size=64m");
+    let saved = disk.file("saved.tar", b"");
+    for arguments in [
+        &["verify", "base:1"][..],
+        &["export", "-o", &saved, "base:1"],
+        &["save", "--format", "docker", "-o", &saved, "base:1"],
+        &["diff", "base:1", "base:1"],
+    ] {
+        disk.succeed(arguments);
+    }
     for arguments in [&["images"][..], &["inspect", "base:1"], &["history", "base:1"], &["fsck"], &["df"]] {
         disk.succeed(arguments);
     }

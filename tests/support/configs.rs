@@ -89,6 +89,29 @@ pub fn pod(pid: u32) -> Value {
     config
 }
 
+/// Limits of every kind that cgroup v2 has files for.
+pub fn limits() -> Value {
+    let mut config = default();
+    config["linux"]["resources"] = json!({
+        "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20},
+        "cpu": {"shares": 512, "quota": 50_000, "period": 100_000, "cpus": "0-1", "mems": "0"},
+        "pids": {"limit": 100},
+        "blockIO": {"weight": 100},
+        "unified": {"memory.high": "50000000"},
+        "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}],
+    });
+    config
+}
+
+/// A root of an EROFS image and the files that it refers to, below a writable overlay.
+pub fn layered(index: &str, devices: &[&str]) -> Value {
+    let mut config = default();
+    config["annotations"] = json!({"io.casque.rootfs": json!({
+        "erofs": index, "devices": devices, "upper": "upper", "work": "work",
+    }).to_string()});
+    config
+}
+
 /// Hooks of all kinds, and one of everything else. `dir` has the directory `data`; in the root, `/bin/true` is a program.
 pub fn everything(dir: &str) -> Value {
     let mut config = docker(dir);

@@ -48,7 +48,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (limits, stop) = (cli::limits(matches), Stop::default());
     let open = |name: &str| -> Result<(Image, Merged)> {
         let image = store.image(store.find(cli::string(matches, name))?)?;
-        let merged = Merged::read(&image, || store.spool(), &limits, cli::threads(), &stop);
+        let merged = Merged::read(&image, || store.scratch(), &limits, cli::threads(), &stop);
         let merged = merged.with_context(|| image.name.clone())?;
         merged.check(cli::threads(), &stop).with_context(|| image.name.clone())?;
         Ok((image, merged))
@@ -87,7 +87,7 @@ fn in_bundle(store: &Store, path: &Path, limits: &Limits, stop: &Stop) -> Result
     let mark: Value = serde_json::from_slice(&mark).with_context(|| MARK.to_string_lossy().into_owned())?;
     let id = mark["id"].as_str().context("stave.json has no id")?;
     let image = store.lookup(id)?.with_context(|| format!("its image {id} is not in the store"))?;
-    let merged = Merged::read(&store.image(image)?, || store.spool(), limits, cli::threads(), stop)?;
+    let merged = Merged::read(&store.image(image)?, || store.scratch(), limits, cli::threads(), stop)?;
     if mark["rootfs"] == "copy" {
         written::of_copy(directory(bundle.as_fd(), c"rootfs")?, &merged.tree, stop)
     } else {

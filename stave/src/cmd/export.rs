@@ -42,7 +42,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let mut image = store.image(stored)?;
     let progress = cli::progress(matches);
     cli::watch(&mut image, &progress, "exporting");
-    let merged = Merged::read(&image, || store.spool(), &limits, cli::threads(), &stop);
+    let merged = Merged::read(&image, || store.scratch(), &limits, cli::threads(), &stop);
     let merged = merged.with_context(|| image.name.clone())?;
     merged.check(cli::threads(), &stop).with_context(|| image.name.clone())?;
     let output = Output::open(matches.get_one::<PathBuf>("output").map(PathBuf::as_path))?;

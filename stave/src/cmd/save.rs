@@ -131,7 +131,7 @@ fn tars(store: &Store, image: &Stored, limits: &Limits) -> Result<Vec<Blob>> {
     let (stop, inflated) = (Stop::default(), AtomicU64::new(0));
     let layers = store.layers(&image.manifest, image.diff_ids())?;
     stop.spread(cli::threads(), &layers, |layer| {
-        let tar = layer.tar(&|| store.spool(), &limits.layer, &inflated, &stop);
+        let tar = layer.tar(&|| store.scratch(), &limits.layer, &inflated, &stop);
         tar.with_context(|| format!("layer {}", layer.name))
     })
 }

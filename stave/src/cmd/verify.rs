@@ -68,7 +68,7 @@ fn verify(
         let name = layer.name.clone();
         let part = progress.part(print::short_id(diff_id), "verifying", layer.blob.size());
         layer.blob = layer.blob.watched(&part);
-        let tar = layer.tar(&|| store.spool(), &limits.layer, &inflated, &stop);
+        let tar = layer.tar(&|| store.scratch(), &limits.layer, &inflated, &stop);
         let size = tar.map(|tar| tar.size()).with_context(|| format!("layer {name}"))?;
         part.done("verified");
         Ok(size)

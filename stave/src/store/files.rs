@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use casque::sys::Errno;
 use casque::sys::fs::{self, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY};
 use nix::fcntl::AtFlags;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -91,6 +91,21 @@ impl Store {
     /// What open(2) says of O_TMPFILE.
     pub fn spool(&self) -> Result<File> {
         let file = fs::open_at(&self.root, c"stave", libc::O_TMPFILE | O_RDWR, 0o644);
+        file.map(File::from).during(|| "open with O_TMPFILE".to_owned())
+    }
+
+    /// As [`Store::spool`], for what is only looked at: where the store is read-only, in TMPDIR.
+    ///
+    /// # Errors
+    /// What open(2) says of O_TMPFILE.
+    pub fn scratch(&self) -> Result<File> {
+        let unnamed = |at: &dyn AsFd, path: &CStr| fs::open_at(at, path, libc::O_TMPFILE | O_RDWR, 0o600);
+        let file = match unnamed(&self.root, c"stave") {
+            Err(Errno::EROFS) => {
+                unnamed(&fs::cwd(), &CString::new(std::env::temp_dir().into_os_string().into_vec())?)
+            }
+            other => other,
+        };
         file.map(File::from).during(|| "open with O_TMPFILE".to_owned())
     }
 
