@@ -72,11 +72,13 @@ image-tests: setup setup-test ## Run stave's tests with other tools, old archive
 	@$(call packages,$(IMAGE_PACKAGES))
 	CI=1 KILLS=100 $(CARGO) test --locked -p stave --test peers --test kill --test build -- --include-ignored
 
-# The long forms of what `make test` runs shortly, with their counts; SECURITY.md. Ten minutes.
+# The long forms of what `make test` runs shortly, with their counts, and what hostile archives, full disks and registries that lie
+# do to stave; SECURITY.md. A quarter of an hour.
 hardening: setup setup-test ## Play attacks, races, kills and load at length: KILLS=1000 RACES=200 SWAPS=1000 LOAD=500
 	CI=1 KILLS=$(or $(KILLS),1000) RACES=$(or $(RACES),200) SWAPS=$(or $(SWAPS),1000) LOAD=$(or $(LOAD),500) \
 		$(CARGO) test --locked -p casque --test security --test attacks_root --test attacks_program --test races \
 		--test faults --test kills --test load -- --nocapture
+	CI=1 KILLS=100 $(CARGO) test --locked -p stave --test hostile --test faults --test pull --test kill -- --nocapture
 
 rig: ## Test the rig: a virtual machine with a pure cgroup v2 kernel
 	rig/vm --setup

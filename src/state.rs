@@ -313,7 +313,14 @@ impl Dir {
 
     /// The copy of the configuration.
     pub fn config(&self) -> Result<Vec<u8>> {
-        self.read(c"config.json")?.with_context(|| format!("{}: no config.json", self.path.display()))
+        if let Some(config) = self.read(c"config.json")? {
+            return Ok(config);
+        }
+        // `delete` takes this one first.
+        match self.read(c"container.json")? {
+            None => bail!("container does not exist: {}", self.name.to_string_lossy()),
+            Some(_) => bail!("{}: no config.json", self.path.display()),
+        }
     }
 
     /// Opens the fifo for reading, without waiting for the writer; `None` once `start` has begun.

@@ -35,7 +35,7 @@ const BUDGETS: [(&str, Use); 8] = [
     ("create", Use { calls: 300, faults: 125, tasks: 3, programs: 2 }),
     ("start",  Use { calls: 50,  faults: 55,  tasks: 1, programs: 1 }),
     ("state",  Use { calls: 35,  faults: 46,  tasks: 1, programs: 1 }),
-    ("exec",   Use { calls: 175, faults: 105,  tasks: 3, programs: 3 }),
+    ("exec",   Use { calls: 165, faults: 105,  tasks: 2, programs: 3 }),
     ("list",   Use { calls: 57,  faults: 52,  tasks: 1, programs: 1 }),
     ("kill",   Use { calls: 40,  faults: 46,  tasks: 1, programs: 1 }),
     ("delete", Use { calls: 48,  faults: 57,  tasks: 1, programs: 1 }),

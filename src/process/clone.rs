@@ -1,6 +1,6 @@
 //! From one process to two: clone3 with everything that must be right at the child's first instruction.
 //!
-//! A thread of the command makes the clone. While the command makes the state directory and the cgroup, it makes the network
+//! A thread of the command makes the clone of a new container. While the command makes the state directory and the cgroup, it makes the network
 //! namespace, which takes the kernel as long as all the rest of a container. And it can sleep until the child has executed
 //! its program, so that the child need not have a copy of the command's memory ([`plan::Clone::shares_memory`]).
 //!
@@ -103,11 +103,26 @@ fn prepare(how: &plan::Clone) -> Result<u64> {
 }
 
 fn make(order: &Order, how: &plan::Clone, flags: u64) -> Result<()> {
-    if let Some(pid) = how.pid {
-        // pid_namespaces(7): setns changes where the children of this thread are born, not its own namespace.
-        process::setns(slot(&order.ready, pid)?, Namespace::Pid.flag())?;
-    }
+    enter_pid(&order.ready, how)?;
     clone_child(order, flags, how.shares_memory)
+}
+
+/// pid_namespaces(7): setns changes where the children of this thread are born, not its own namespace.
+fn enter_pid(ready: &Ready, how: &plan::Clone) -> Result<()> {
+    how.pid.map_or(Ok(()), |pid| process::setns(slot(ready, pid)?, Namespace::Pid.flag()))
+}
+
+/// Makes the child without a thread, for a program that joins a container: nothing is to be made beside.
+pub fn directly(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> Result<Child> {
+    enter_pid(ready, how)?;
+    let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };
+    match process::clone3(flags(how) | into | clone::PIDFD, libc::SIGCHLD, cgroup)? {
+        Side::Child => {
+            process::close(ready.far_end);
+            child::run(ready)
+        }
+        Side::Parent(pid, pidfd) => Ok(Child { pid, pidfd: pidfd.ok_or(Errno::ECHILD)? }),
+    }
 }
 
 fn flags(how: &plan::Clone) -> u64 {
@@ -214,8 +229,5 @@ fn enter(ready: &Ready, how: &plan::Clone) -> Result<()> {
         crate::sys::cred::set_gid(0)?;
         crate::sys::cred::set_uid(0)?;
     }
-    match how.pid {
-        Some(pid) => process::setns(slot(ready, pid)?, Namespace::Pid.flag()),
-        None => Ok(()),
-    }
+    enter_pid(ready, how)
 }

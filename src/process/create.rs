@@ -101,10 +101,16 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
         plan_filter(filter, &mut draft);
         draft.meet(Meet::Ready);
         listener::plan(spec, &mut draft);
+        plan_ready(request, spec, state_dir, &mut draft);
+    } else if needs_nothing_when_ready(request, spec) {
+        // So neither side waits for the other: the state is on its way while the child works.
+        draft.parent("runtime", Op::Save);
+        draft.meet(Meet::Go);
+        draft.meet(Meet::Ready);
     } else {
         draft.meet(Meet::Ready);
+        plan_ready(request, spec, state_dir, &mut draft);
     }
-    plan_ready(request, spec, state_dir, &mut draft);
     hooks::plan("startContainer", &spec.hooks.start_container, Draft::child, &mut draft);
     draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
     if let Some(filter) = filter {
@@ -114,6 +120,19 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     let added: Vec<String> = request.env.iter().cloned().chain(notify).collect();
     identity::plan_exec(process, &added, &mut draft);
     draft
+}
+
+/// Whether of a container that is started at once nothing but the state is to be told before its program begins.
+fn needs_nothing_when_ready(request: &Request, spec: &Spec) -> bool {
+    let hooks = &spec.hooks;
+    request.start
+        && request.pid_file.is_none()
+        && request.pidfd_socket.is_none()
+        && !spec.annotations.contains_key(&PIDFD_RECEIVER.into())
+        && ![&hooks.prestart, &hooks.create_runtime, &hooks.create_container, &hooks.start_container]
+            .iter()
+            .any(|list| !list.is_empty())
+        && !late_pids(request, spec)
 }
 
 /// The filter, after which only what it allows can be done.

@@ -3,7 +3,7 @@
 
 mod cgroup;
 
-use super::clone::{Child, Relay, Spawner};
+use super::clone::{Child, Relay, Spawner, directly};
 use super::fault::{child_fault, hook_fault};
 use super::holder::Holder;
 use super::hooks::{self, write_hook_state};
@@ -163,12 +163,8 @@ fn perform_in<'scope, 'a: 'scope>(scope: &'scope Scope<'scope, 'a>, job: &'a Job
         relay: None,
     };
     for (number, step) in job.plan.parent.iter().enumerate() {
-        // A new container's begins with its network namespace; another's is to have what this thread has been given by then.
-        let begins = match step.op {
-            Op::StateDir => true,
-            Op::Clone(_) => job.new.is_none(),
-            _ => false,
-        };
+        // It begins with the network namespace of a new container.
+        let begins = matches!(step.op, Op::StateDir);
         let spawner = if begins { parent.start_spawner(scope) } else { Ok(()) };
         let performed = spawner.and_then(|()| parent.perform(number, step));
         if let Err(error) = performed {
@@ -349,8 +345,12 @@ impl<'a> Parent<'a> {
         let made = match self.spawner.take() {
             Some(spawner) => spawner.spawn(ready, cgroup, &ours),
             None => {
-                let cgroup = cgroup.as_ref().map(|cgroup| cgroup.as_fd());
-                Relay::make(&ready, self.how()?, cgroup).and_then(|relay| relay.spawn(&ours))
+                let (how, cgroup) = (self.how()?, cgroup.as_ref().map(|cgroup| cgroup.as_fd()));
+                if how.user.is_some() {
+                    Relay::make(&ready, how, cgroup).and_then(|relay| relay.spawn(&ours))
+                } else {
+                    directly(&ready, how, cgroup)
+                }
             }
         };
         let (child, link) = match made {
