@@ -30,7 +30,8 @@ use crate::cli::{Line, Values, may_name};
 use crate::error::At;
 use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
 use crate::log::{Format, Log, Place};
-use crate::plan::{Draft, Plan};
+use crate::plan::{Draft, Plan, Problem};
+use crate::process::clone::Spawner;
 use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job, New};
 use crate::process::seal::seal;
@@ -43,6 +44,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use cgroup::Maker;
 use output::{print, print_version, table, usage};
 use several::{for_each, ids};
+use std::cell::OnceCell;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -351,38 +353,43 @@ fn make<T>(
     claim_descriptors(bundle.request.preserve_fds)?;
     let config = std::mem::take(&mut bundle.config);
     let spec = Bundle::spec(&config)?;
-    bundle.find_cgroup(globals, &spec)?;
     // `create` does not stay to copy a terminal.
     bundle.request.terminal.detach |= !start;
-    bundle.fill_in(&spec);
-    let draft = bundle.draft(&spec)?;
-    refuse(&draft)?;
-    let warnings: Vec<String> = draft.warnings.iter().map(|w| format!("{}: {}", w.origin, w.text)).collect();
-    let plan: Plan = draft.finish();
-    if globals.log.debug {
-        plan.to_string().lines().for_each(|step| globals.log.debug(step));
-    }
-    let container = bundle.container(&spec);
-    let new = New {
-        root: &globals.root,
-        config: &config,
-        controllers: bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers),
-        waits: !start,
-    };
-    let job = Job {
-        plan: &plan,
-        container: &container,
-        cgroups: bundle.cgroups.as_ref(),
-        systemd: bundle.systemd.as_ref(),
-        new: Some(new),
-    };
     let signals = (!bundle.request.terminal.detach).then(Signals::block).transpose()?;
-    let created = parent::create(&job)?;
-    // Not before: a failing command must say one thing only.
-    for warning in &warnings {
-        globals.log.warning(warning);
-    }
-    after(&job, created, &spec, signals)
+    let made = OnceCell::new();
+    std::thread::scope(|scope| {
+        let spawner = Spawner::start(scope, &spec, start).at("runtime", "start a thread")?;
+        bundle.find_cgroup(globals, &spec)?;
+        bundle.fill_in(&spec);
+        let draft = bundle.draft(&spec)?;
+        refuse(&draft)?;
+        let warning = |warning: &Problem| format!("{}: {}", warning.origin, warning.text);
+        let warnings: Vec<String> = draft.warnings.iter().map(warning).collect();
+        let plan: &Plan = made.get_or_init(|| draft.finish());
+        if globals.log.debug {
+            plan.to_string().lines().for_each(|step| globals.log.debug(step));
+        }
+        let container = bundle.container(&spec);
+        let new = New {
+            root: &globals.root,
+            config: &config,
+            controllers: bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers),
+            waits: !start,
+        };
+        let job = Job {
+            plan,
+            container: &container,
+            cgroups: bundle.cgroups.as_ref(),
+            systemd: bundle.systemd.as_ref(),
+            new: Some(new),
+        };
+        let created = parent::create(&job, spawner)?;
+        // Not before: a failing command must say one thing only.
+        for warning in &warnings {
+            globals.log.warning(warning);
+        }
+        after(&job, created, &spec, signals)
+    })
 }
 
 /// Descriptors that the caller has left open are not the container's, but those that it says (CVE-2024-21626).

@@ -359,7 +359,7 @@ fn thousands_of_random_configurations_have_sound_plans() {
         sequences.insert(Plan::meetings(&plan.child).map(|meet| format!("{meet:?}")).collect::<Vec<_>>());
     }
     // All that a plan can have: with and without a new user namespace, with and without hooks.
-    assert_eq!(sequences.len(), 4, "{sequences:?}");
+    assert_eq!(sequences.len(), 6, "{sequences:?}");
     assert!(longest > 50, "{longest}");
 }
 

@@ -1,13 +1,14 @@
 //! From one process to two: clone3 with everything that must be right at the child's first instruction.
 //!
-//! A thread of the command makes the clone of a new container. While the command makes the state directory and the cgroup, it makes the network
-//! namespace, which takes the kernel as long as all the rest of a container. And it can sleep until the child has executed
-//! its program, so that the child need not have a copy of the command's memory ([`plan::Clone::shares_memory`]).
+//! A thread of the command makes the clone of a new container. While the command plans and makes the state directory and the
+//! cgroup, it makes the network namespace, which takes the kernel as long as all the rest of a container. And it can sleep
+//! until the child has executed its program, so that the child need not have a copy of the command's memory
+//! ([`plan::Clone::shares_memory`]).
 //!
 //! ```text
 //!   command                      spawner                  child
 //!     | Spawner::start ------------> |
-//!     | state, cgroup                | network namespace
+//!     | plan, state, cgroup          | network namespace
 //!     | Spawner::spawn ------------> |
 //!     |                              | clone3 ------------> |
 //!     | <---------------------------------------- a word: it is born
@@ -18,6 +19,7 @@ use super::link::{self, Word};
 use super::ready::Ready;
 use crate::cgroupv2::Cgroup;
 use crate::plan::{self, Namespace, Slot};
+use crate::spec::{self, Spec};
 use crate::sys::process::{self, Born, Copied, Side, clone};
 use crate::sys::{Errno, Result, alloc, start};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -37,6 +39,7 @@ pub struct Child {
 /// What the spawner needs beside the plan.
 struct Order<'a> {
     ready: Ready<'a>,
+    how: &'a plan::Clone,
     cgroup: Option<Arc<Cgroup>>,
     born: Arc<Born>,
 }
@@ -45,23 +48,42 @@ struct Order<'a> {
 pub struct Spawner<'a>(SyncSender<Order<'a>>);
 
 impl<'a> Spawner<'a> {
-    /// Starts the thread, which ends with the clone, or when this is dropped. The child inherits what the calling thread has
-    /// now: the processors that it may run on, the signals that it blocks.
-    pub fn start<'scope>(scope: &'scope Scope<'scope, '_>, how: &'a plan::Clone) -> Result<Spawner<'a>>
+    /// Starts the thread, which ends with the clone, or when this is dropped. It makes the network namespace at once, if the
+    /// container is to have one of its own: the list that is still to be made cannot say otherwise. The child inherits what the
+    /// calling thread has now: the processors that it may run on, the signals that it blocks.
+    ///
+    /// `None` where nothing is gained. In a user namespace the network namespace must belong to that, so it comes later.
+    pub fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        spec: &Spec,
+        start: bool,
+    ) -> Result<Option<Spawner<'a>>>
     where
         'a: 'scope,
     {
+        let is = |namespace: &spec::Namespace, kind| Namespace::of(&namespace.kind) == Some(kind);
+        let list = &spec.linux.namespaces;
+        let network = list.iter().any(|one| is(one, Namespace::Network) && one.path.is_empty());
+        if list.iter().any(|one| is(one, Namespace::User)) || !network && !start {
+            return Ok(None);
+        }
         let (orders, order) = sync_channel(1);
         let thread = Builder::new().stack_size(STACK);
-        let started = thread.spawn_scoped(scope, move || spawner(how, &order));
+        let started = thread.spawn_scoped(scope, move || spawner(network, &order));
         started.map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
-        Ok(Spawner(orders))
+        Ok(Some(Spawner(orders)))
     }
 
     /// Has the child made, which performs its list at once. `link` is the command's end.
-    pub fn spawn(self, ready: Ready<'a>, cgroup: Option<Arc<Cgroup>>, link: &OwnedFd) -> Result<Child> {
+    pub fn spawn(
+        self,
+        ready: Ready<'a>,
+        how: &'a plan::Clone,
+        cgroup: Option<Arc<Cgroup>>,
+        link: &OwnedFd,
+    ) -> Result<Child> {
         let born = Arc::new(Born::default());
-        let order = Order { ready, cgroup, born: Arc::clone(&born) };
+        let order = Order { ready, how, cgroup, born: Arc::clone(&born) };
         self.0.send(order).map_err(|_| Errno::ECHILD)?;
         match link::receive(link)? {
             Some(word) if word.errno != 0 => Err(Errno::from_raw(word.errno)),
@@ -80,31 +102,22 @@ const STACK: usize = 8 << 20;
 /// What the child mostly touches of it.
 const TOUCHED: usize = 28 << 10;
 
-fn spawner<'a>(how: &'a plan::Clone, order: &Receiver<Order<'a>>) {
-    let prepared = prepare(how);
+fn spawner(network: bool, order: &Receiver<Order>) {
+    let flag = Namespace::Network.flag();
+    let prepared = if network { process::unshare(flag).map(|()| flag) } else { Ok(0) };
     let Ok(order) = order.recv() else { return };
-    let made = prepared.and_then(|flags| make(&order, how, flags));
+    let made = prepared.and_then(|made| make(&order, made));
     if let Err(errno) = made {
         // If nobody is there to be told, the command is gone.
         let _ = link::send(&order.ready.link, Word { step: 0, errno: errno as i32, value: 0 });
     }
 }
 
-/// Makes what needs no cgroup. Gives back the namespaces that are the clone's to make. A network namespace belongs to the
-/// user namespace of its maker, so it waits if there is to be another one.
-fn prepare(how: &plan::Clone) -> Result<u64> {
-    let network = u64::from(Namespace::Network.flag().unsigned_abs());
-    let flags = flags(how);
-    if flags & network == 0 || how.namespaces.contains(&Namespace::User) {
-        return Ok(flags);
-    }
-    process::unshare(Namespace::Network.flag())?;
-    Ok(flags & !network)
-}
-
-fn make(order: &Order, how: &plan::Clone, flags: u64) -> Result<()> {
+/// The clone; of the namespaces that it is to make, `made` is there.
+fn make(order: &Order, made: i32) -> Result<()> {
+    let how = order.how;
     enter_pid(&order.ready, how)?;
-    clone_child(order, flags, how.shares_memory)
+    clone_child(order, flags(how) & !u64::from(made.unsigned_abs()), how.shares_memory)
 }
 
 /// pid_namespaces(7): setns changes where the children of this thread are born, not its own namespace.
@@ -112,7 +125,7 @@ fn enter_pid(ready: &Ready, how: &plan::Clone) -> Result<()> {
     how.pid.map_or(Ok(()), |pid| process::setns(slot(ready, pid)?, Namespace::Pid.flag()))
 }
 
-/// Makes the child without a thread, for a program that joins a container: nothing is to be made beside.
+/// Makes the child without a thread, where nothing is to be made beside.
 pub fn directly(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> Result<Child> {
     enter_pid(ready, how)?;
     let into = if cgroup.is_some() { clone::INTO_CGROUP } else { 0 };

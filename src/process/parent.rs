@@ -28,12 +28,11 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::Scope;
 
 /// What a plan needs to be performed.
-pub struct Job<'a> {
-    /// The lists.
-    pub plan: &'a Plan,
+pub struct Job<'p, 'a> {
+    /// The lists, which the spawner's thread needs, too.
+    pub plan: &'p Plan,
     /// What container.json says, or will say.
     pub container: &'a Container,
     /// cgroup2, unless the container has no cgroup of its own.
@@ -81,12 +80,12 @@ pub struct Entered {
 }
 
 /// Everything made so far, for going on and for undoing.
-struct Parent<'a> {
-    job: &'a Job<'a>,
+struct Parent<'p, 'a> {
+    job: &'a Job<'p, 'a>,
     vectors: Vectors<'a>,
     /// Shared with the child from the clone on.
     slots: Arc<Vec<Option<OwnedFd>>>,
-    spawner: Option<Spawner<'a>>,
+    spawner: Option<Spawner<'p>>,
     /// User namespaces that were made for id-mapped mounts.
     mappings: Vec<(&'a UserNamespace, OwnedFd)>,
     /// Those of resctrl.
@@ -111,9 +110,10 @@ struct Parent<'a> {
     relay: Option<notify::Relay>,
 }
 
-/// Performs the parent's list of a container that is to be made. After an error nothing of it is left.
-pub fn create(job: &Job) -> Result<Created> {
-    let mut parent = perform(job)?;
+/// Performs the parent's list of a container that is to be made, whose process comes from `spawner` where there is one. After
+/// an error nothing of it is left.
+pub fn create<'p>(job: &Job<'p, '_>, spawner: Option<Spawner<'p>>) -> Result<Created> {
+    let mut parent = perform(job, spawner)?;
     let made = (parent.dir.take(), parent.child.take(), parent.link.take(), parent.state.take());
     let (terminal, relay) = (parent.terminal.take(), parent.relay.take());
     if job.new.as_ref().is_some_and(|new| new.waits) {
@@ -130,16 +130,12 @@ pub fn create(job: &Job) -> Result<Created> {
 
 /// Performs the parent's list of a program that is to run in a container. After an error it does not.
 pub fn enter(job: &Job) -> Result<Entered> {
-    let parent = perform(job)?;
+    let parent = perform(job, None)?;
     let child = parent.child.context("runtime: the plan makes no process")?;
     Ok(Entered { child, terminal: parent.terminal })
 }
 
-fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
-    std::thread::scope(|scope| perform_in(scope, job))
-}
-
-fn perform_in<'scope, 'a: 'scope>(scope: &'scope Scope<'scope, 'a>, job: &'a Job<'a>) -> Result<Parent<'a>> {
+fn perform<'p, 'a>(job: &'a Job<'p, 'a>, spawner: Option<Spawner<'p>>) -> Result<Parent<'p, 'a>> {
     let mut slots = Vec::new();
     slots.resize_with(job.plan.slots.len(), || None);
     let mut parent = Parent {
@@ -153,7 +149,7 @@ fn perform_in<'scope, 'a: 'scope>(scope: &'scope Scope<'scope, 'a>, job: &'a Job
         cgroup: None,
         unit: None,
         holder: None,
-        spawner: None,
+        spawner,
         child: None,
         link: None,
         process: None,
@@ -163,11 +159,7 @@ fn perform_in<'scope, 'a: 'scope>(scope: &'scope Scope<'scope, 'a>, job: &'a Job
         relay: None,
     };
     for (number, step) in job.plan.parent.iter().enumerate() {
-        // It begins with the network namespace of a new container.
-        let begins = matches!(step.op, Op::StateDir);
-        let spawner = if begins { parent.start_spawner(scope) } else { Ok(()) };
-        let performed = spawner.and_then(|()| parent.perform(number, step));
-        if let Err(error) = performed {
+        if let Err(error) = parent.perform(number, step) {
             return Err(parent.undo(error));
         }
     }
@@ -190,7 +182,7 @@ fn fault(side: &str) -> Option<usize> {
     std::env::var("CASQUE_FAULT").ok()?.strip_prefix(side)?.strip_prefix(':')?.parse().ok()
 }
 
-impl<'a> Parent<'a> {
+impl<'p: 'a, 'a> Parent<'p, 'a> {
     fn perform(&mut self, number: usize, step: &'a Step) -> Result<()> {
         if fault("parent") == Some(number) {
             return Err(self.at(step, Errno::ECANCELED).into());
@@ -319,7 +311,7 @@ impl<'a> Parent<'a> {
         }
     }
 
-    fn how(&self) -> Result<&'a crate::plan::Clone> {
+    fn how(&self) -> Result<&'p crate::plan::Clone> {
         let how = self.job.plan.parent.iter().find_map(|step| match &step.op {
             Op::Clone(how) => Some(how),
             _ => None,
@@ -327,23 +319,11 @@ impl<'a> Parent<'a> {
         how.context("runtime: the plan makes no process")
     }
 
-    /// A relay is made by the command itself.
-    fn start_spawner<'scope>(&mut self, scope: &'scope Scope<'scope, 'a>) -> Result<()>
-    where
-        'a: 'scope,
-    {
-        let how = self.how()?;
-        if how.user.is_none() {
-            self.spawner = Some(Spawner::start(scope, how).at("runtime", "start a thread")?);
-        }
-        Ok(())
-    }
-
     fn clone(&mut self, step: &Step) -> Result<()> {
         let cgroup = self.cgroup.clone();
         let (ready, ours) = self.ready().map_err(|errno| self.at(step, errno))?;
         let made = match self.spawner.take() {
-            Some(spawner) => spawner.spawn(ready, cgroup, &ours),
+            Some(spawner) => spawner.spawn(ready, self.how()?, cgroup, &ours),
             None => {
                 let (how, cgroup) = (self.how()?, cgroup.as_ref().map(|cgroup| cgroup.as_fd()));
                 if how.user.is_some() {
@@ -371,7 +351,7 @@ impl<'a> Parent<'a> {
     }
 
     /// All that the child needs, and the command's end of its link.
-    fn ready(&self) -> crate::sys::Result<(Ready<'a>, OwnedFd)> {
+    fn ready(&self) -> crate::sys::Result<(Ready<'p>, OwnedFd)> {
         let (ours, theirs) = socket::pair()?;
         let ready = Ready {
             plan: self.job.plan,

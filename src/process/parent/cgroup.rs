@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use std::ffi::CStr;
 use std::sync::Arc;
 
-impl<'a> Parent<'a> {
+impl<'a> Parent<'_, 'a> {
     pub(super) fn make_cgroup(&mut self, step: &Step, path: &CStr) -> Result<()> {
         let controllers = self.job.new.as_ref().and_then(|new| new.controllers);
         let both = self.job.cgroups.zip(controllers);
