@@ -25,7 +25,7 @@ mod walk;
 
 pub use controllers::Controllers;
 pub use delegate::owner;
-pub use events::{Events, OomKills, State, oom_kills};
+pub use events::{Events, OomKills, Pressure, State};
 pub use group::Cgroup;
 
 use crate::sys::{Errno, fs};

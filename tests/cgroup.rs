@@ -6,7 +6,7 @@
 
 use casque::cgroupv2::stats::Stats;
 use casque::cgroupv2::{
-    Cgroup, Controllers, Events, Mount, OomKills, State, devices, oom_kills, path, resources,
+    Cgroup, Controllers, Events, Mount, OomKills, Pressure, State, devices, path, resources,
 };
 use casque::plan::{Draft, Op};
 use casque::spec::resources::Resources;
@@ -436,7 +436,8 @@ fn a_limit_of_memory_kills_and_the_kill_is_told() {
     let mut polled = [libc::pollfd { fd: kills.as_fd().as_raw_fd(), events: libc::POLLPRI, revents: 0 }];
     assert_eq!(casque::sys::process::poll(&mut polled, 5000), Ok(1));
     assert_eq!((kills.news(), kills.news()), (Ok(1), Ok(0)));
-    assert_eq!(oom_kills(&cgroup), Ok(1));
+    let pressure = Pressure::of(&cgroup);
+    assert!(pressure.killed && pressure.at_limit, "{pressure:?}");
 
     let stats = Stats::read(&cgroup).unwrap().memory;
     assert_eq!(stats.usage.limit, 16_777_216);
@@ -467,7 +468,7 @@ fn updates_of_memory_use_what_is_there() {
         refused.starts_with("linux.resources.memory.limit: 1048576 bytes are not more than"),
         "{refused}"
     );
-    assert_eq!(oom_kills(&cgroup), Ok(0));
+    assert!(!Pressure::of(&cgroup).killed);
     cgroup.kill().unwrap();
     sh.wait().unwrap();
 }

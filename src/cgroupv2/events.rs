@@ -109,9 +109,21 @@ impl AsFd for OomKills {
     }
 }
 
-/// How often the kernel has killed for want of memory in this cgroup: a hint why a container could not be made.
-pub fn oom_kills(cgroup: &Cgroup) -> Result<u64> {
-    cgroup.read(c"memory.events").map(|text| value(&text, "oom_kill"))
+/// What a cgroup's memory limit has done: a hint why a container could not be made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pressure {
+    /// Somebody wanted more than the limit.
+    pub at_limit: bool,
+    /// The kernel has killed a process for it.
+    pub killed: bool,
+}
+
+impl Pressure {
+    /// That of a cgroup; none where there is no such controller (cgroup-v2.rst, memory.events).
+    pub fn of(cgroup: &Cgroup) -> Pressure {
+        let events = cgroup.read(c"memory.events").unwrap_or_default();
+        Pressure { at_limit: value(&events, "max") > 0, killed: value(&events, "oom_kill") > 0 }
+    }
 }
 
 fn changed(file: &OwnedFd) -> libc::pollfd {

@@ -195,7 +195,7 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// Tells which step failed and why. If nobody can be told, the exit says it.
+    /// Tells which step failed and why. If that cannot be sent, the exit status is the error number.
     fn report(&self, number: usize, failure: Failure) {
         let (errno, value) = match failure {
             Failure::Errno(errno) => (errno as i32, 0),
@@ -204,7 +204,7 @@ impl<'a> Child<'a> {
         let word = Word { step: u32::try_from(number).unwrap_or(u32::MAX), errno, value };
         let told = fs::write(self.errors(), &word.to_bytes());
         if told.is_err() {
-            process::exit_now(1);
+            process::exit_now(errno);
         }
     }
 

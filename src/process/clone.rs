@@ -167,7 +167,7 @@ fn begin(ready: &Ready) -> ! {
     process::close(ready.far_end);
     match link::send(ready.link.as_fd(), Word::default()) {
         Ok(()) => child::run(ready),
-        Err(_) => process::exit_now(1),
+        Err(errno) => process::exit_now(errno as i32),
     }
 }
 

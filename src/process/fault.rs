@@ -2,6 +2,7 @@
 
 use super::hooks::Failure;
 use super::link::Word;
+use crate::cgroupv2::Pressure;
 use crate::error::{Fault, Named};
 use crate::plan::{Op, Plan};
 use crate::sys::{Errno, fs};
@@ -47,8 +48,50 @@ pub fn hook_fault(
     }
 }
 
+/// The error of a child that has ended without a word: with this exit status, 128 + n after signal n.
+pub fn death(plan: &Plan, status: Option<i32>, pressure: Pressure) -> anyhow::Error {
+    if pressure.killed {
+        return anyhow::anyhow!(
+            "{MEMORY}: too low: the container's first process was killed for lack of memory before its program began"
+        );
+    }
+    let how = match status {
+        Some(status) if status > 128 => format!("was killed by signal {}", status - 128),
+        // Of a word that it could not send; see `child.rs`.
+        Some(status) if status > 1 => {
+            format!("could not tell what failed: {}", Named(Errno::from_raw(status)))
+        }
+        Some(status) => format!("exited with status {status}"),
+        None => "has gone".to_owned(),
+    };
+    let error = anyhow::anyhow!("runtime: the container's first process {how} before its program began");
+    or_too_low(plan, status.unwrap_or(0), pressure, error)
+}
+
+const MEMORY: &str = "linux.resources.memory.limit";
+
+/// For want of memory fails what needs the next page, whatever that is; then the limit is the reason, if there is one. A tmpfs says
+/// that it has no space then, open(2) that there are too many files, a socket that it has no buffers, execve(2) that the
+/// arguments are too long.
+fn or_too_low(plan: &Plan, errno: i32, pressure: Pressure, error: anyhow::Error) -> anyhow::Error {
+    let no_memory = match Errno::from_raw(errno) {
+        Errno::ENOMEM => true,
+        Errno::ENOSPC | Errno::ENFILE | Errno::ENOBUFS | Errno::E2BIG => pressure.at_limit,
+        _ => false,
+    };
+    if no_memory && plan.parent.iter().any(|step| step.origin == MEMORY) {
+        anyhow::anyhow!("{MEMORY}: too low: {error:#}")
+    } else {
+        error
+    }
+}
+
 /// The error that the child's word means.
-pub fn child_fault(plan: &Plan, word: Word, output: Option<BorrowedFd>) -> anyhow::Error {
+pub fn child_fault(plan: &Plan, word: Word, output: Option<BorrowedFd>, pressure: Pressure) -> anyhow::Error {
+    or_too_low(plan, word.errno, pressure, step_fault(plan, word, output))
+}
+
+fn step_fault(plan: &Plan, word: Word, output: Option<BorrowedFd>) -> anyhow::Error {
     let Some(step) = usize::try_from(word.step).ok().and_then(|number| plan.child.get(number)) else {
         return anyhow::anyhow!(
             "runtime: the container's first process reports step {} that is not there",

@@ -4,7 +4,7 @@
 mod cgroup;
 
 use super::clone::{Child, Relay, Spawner, directly};
-use super::fault::{child_fault, hook_fault};
+use super::fault::{child_fault, death, hook_fault};
 use super::holder::Holder;
 use super::hooks::{self, write_hook_state};
 use super::idmap::{self, namespace_fault};
@@ -16,7 +16,7 @@ use super::rdt::Groups;
 use super::ready::{Ready, Vectors, hook_files, slot};
 use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::systemd::Manager;
-use crate::cgroupv2::{Cgroup, Controllers, Mount, oom_kills};
+use crate::cgroupv2::{Cgroup, Controllers, Mount, Pressure};
 use crate::error::{At as _, Fault, Named};
 use crate::mounts::layered;
 use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Plan, Step, Unit, UserNamespace};
@@ -65,6 +65,8 @@ pub struct Created {
     pub link: OwnedFd,
     /// The state that was saved.
     pub state: State,
+    /// Its cgroup, if it has one of its own.
+    pub cgroup: Option<Arc<Cgroup>>,
     /// Where the command gets the terminal from that it is to copy.
     pub terminal: Option<OwnedFd>,
     /// What the program says of itself, of a container that is started at once.
@@ -115,14 +117,14 @@ struct Parent<'p, 'a> {
 pub fn create<'p>(job: &Job<'p, '_>, spawner: Option<Spawner<'p>>) -> Result<Created> {
     let mut parent = perform(job, spawner)?;
     let made = (parent.dir.take(), parent.child.take(), parent.link.take(), parent.state.take());
-    let (terminal, relay) = (parent.terminal.take(), parent.relay.take());
+    let (cgroup, terminal, relay) = (parent.cgroup.take(), parent.terminal.take(), parent.relay.take());
     if job.new.as_ref().is_some_and(|new| new.waits) {
         // `create` ends now, which closes everything at once.
         std::mem::forget(parent);
     }
     match made {
         (Some(dir), Some(child), Some(link), Some(state)) => {
-            Ok(Created { dir, child, link, state, terminal, relay })
+            Ok(Created { dir, child, link, state, cgroup, terminal, relay })
         }
         _ => bail!("runtime: the plan makes no container"),
     }
@@ -169,9 +171,13 @@ fn perform<'p, 'a>(job: &'a Job<'p, 'a>, spawner: Option<Spawner<'p>>) -> Result
 /// Waits until the program of `run` is executed, which ends the link.
 pub fn await_exec(job: &Job, created: &Created) -> Result<()> {
     match link::receive(&created.link).at("runtime", "wait for the program to be executed")? {
-        Some(word) => Err(child_fault(job.plan, word, None)),
+        Some(word) => Err(child_fault(job.plan, word, None, pressure(created.cgroup.as_deref()))),
         None => Ok(()),
     }
+}
+
+fn pressure(cgroup: Option<&Cgroup>) -> Pressure {
+    cgroup.map_or_else(Pressure::default, Pressure::of)
 }
 
 /// The number of the step that a test wants to fail, on one side: `CASQUE_FAULT=parent:3`. In debug builds only.
@@ -391,7 +397,8 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
             }
             Some(word) => {
                 let files = hook_files(self.job.plan, &self.slots).ok();
-                Err(child_fault(self.job.plan, word, files.map(|files| files.output)))
+                let output = files.map(|files| files.output);
+                Err(child_fault(self.job.plan, word, output, pressure(self.cgroup.as_deref())))
             }
             None => Err(self.died()),
         }
@@ -402,7 +409,7 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
         let link = self.link.as_ref().context("runtime: there is no child yet")?;
         match link::receive(link).map_err(|errno| self.at(step, errno))? {
             None => Ok(()),
-            Some(word) => Err(child_fault(self.job.plan, word, None)),
+            Some(word) => Err(child_fault(self.job.plan, word, None, pressure(self.cgroup.as_deref()))),
         }
     }
 
@@ -413,22 +420,10 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
         socket::send_fd(to, &child.pidfd, b"pidfd")
     }
 
-    /// The child ended without a word. Under a memory limit the kernel's OOM killer is the likely reason.
+    /// The child ended without a word.
     fn died(&self) -> anyhow::Error {
         let status = self.child.as_ref().and_then(|child| process::wait(&child.pidfd).ok());
-        let oom = self.cgroup.as_ref().and_then(|cgroup| oom_kills(cgroup).ok()).unwrap_or(0) > 0;
-        let how = match status {
-            Some(status) if status > 128 => format!("was killed by signal {}", status - 128),
-            Some(status) => format!("exited with status {status}"),
-            None => "has gone".to_owned(),
-        };
-        if oom {
-            anyhow::anyhow!(
-                "linux.resources.memory.limit: too low: the container's first process was killed for lack of memory before its program began"
-            )
-        } else {
-            anyhow::anyhow!("runtime: the container's first process {how} before its program began")
-        }
+        death(self.job.plan, status, pressure(self.cgroup.as_deref()))
     }
 
     fn write(&mut self, step: &Step, at: At, path: &CStr, bytes: &[u8]) -> Result<()> {
