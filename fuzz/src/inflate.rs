@@ -4,8 +4,10 @@
 use crate::assert_error;
 use crate::choices::Choices;
 use crate::layer::blob;
+use stave::compression;
+use stave::compression::Compression;
+use stave::inflate::Limits;
 use stave::inflate::{self, Budget};
-use stave::layer::{self, Compression, Limits};
 use stave::stop::Stop;
 use std::io::{Read, Write};
 use std::sync::atomic::AtomicU64;
@@ -19,7 +21,7 @@ pub fn run(input: &[u8]) {
         None => input.to_vec(),
     };
     let source = blob(&packed);
-    let compression = match layer::detect(&source) {
+    let compression = match compression::detect(&source) {
         Err(error) => return assert_error(&error),
         Ok(Compression::Plain) => return,
         Ok(compression) => compression,

@@ -16,6 +16,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
+/// How many bytes are worked on at once.
+pub(crate) const PIECE: usize = 1 << 20;
+
 impl Stamp {
     /// Bytes of the file.
     #[must_use]

@@ -3,7 +3,7 @@
 use crate::archive;
 use crate::cmd;
 use crate::image::{Image, Platform};
-use crate::layer;
+use crate::inflate;
 use crate::print::short_id;
 use crate::progress::Progress;
 use crate::store::Store;
@@ -201,7 +201,7 @@ pub fn limits(matches: &ArgMatches) -> archive::Limits {
     archive::Limits {
         json: number("max-json", default.json),
         layers: layers.unwrap_or(default.layers),
-        layer: layer::Limits {
+        layer: inflate::Limits {
             inflated: number("max-size", default.layer.inflated),
             ratio: number("max-ratio", default.layer.ratio),
             tar: tar::Limits {

@@ -4,17 +4,38 @@
 //!   be known before and is only a hint in gzip, so the result counts only if its digest is the named one;
 //! - streamed: piece by piece, whatever the size.
 
-use crate::blob::Blob;
+use crate::blob::{Blob, PIECE};
+use crate::compression::Compression;
 use crate::digest::Hasher;
 use crate::error::During;
-use crate::layer::{Compression, Limits, PIECE, RATIO_FREE};
 use crate::stop::Stop;
+use crate::tar;
 use anyhow::{Context, Error, Result, ensure};
 use casque::sys::map::MapMut;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// What layers may cost before they are refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of all inflated layers together.
+    pub inflated: u64,
+    /// How many times larger than its blob a layer may become, once it passes [`RATIO_FREE`].
+    pub ratio: u64,
+    /// For each layer's tar.
+    pub tar: tar::Limits,
+}
+
+/// Up to here a layer may be as compressible as it likes.
+pub const RATIO_FREE: u64 = 1 << 30;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { inflated: 256 << 30, ratio: 1000, tar: tar::Limits::default() }
+    }
+}
 
 /// What inflating may still produce.
 pub struct Budget<'a> {

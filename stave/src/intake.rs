@@ -5,11 +5,12 @@
 //! archive meanwhile. The copy and the tar are nameless files that are mapped into memory; so no more memory is held
 //! than the kernel can write out, whatever the layers' sizes.
 
-use crate::blob::Blob;
+use crate::blob::{Blob, PIECE};
+use crate::compression::Compression;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::During;
-use crate::inflate::{self, Budget};
-use crate::layer::{Compression, Layer, Limits, PIECE};
+use crate::inflate::{self, Budget, Limits};
+use crate::layer::{Layer, Table, check};
 use crate::stop::Stop;
 use crate::tar::{Entry, Walker};
 use crate::work::Work;
@@ -293,6 +294,53 @@ impl Intake<'_> {
 
     fn budget(&self) -> Budget<'_> {
         Budget { inflated: self.inflated, limits: self.limits }
+    }
+}
+
+/// What [`Intake`] makes of one layer alone.
+impl Layer {
+    /// Reads the layer's table of entries. A compressed layer is inflated into files of `spool` and both digests are
+    /// checked; of a plain one they remain to be checked. `inflated` counts over all layers of the image.
+    ///
+    /// # Errors
+    /// The layer is not what the image says, or is refused by the walker or a limit.
+    pub fn table(
+        &self,
+        spool: &(dyn Fn() -> Result<File> + Sync),
+        limits: &Limits,
+        inflated: &AtomicU64,
+        stop: &Stop,
+    ) -> Result<Table> {
+        if self.detect()? == Compression::Plain {
+            return self.plain_table(limits, inflated, stop);
+        }
+        let intake = Intake { spool, limits, inflated, threads: 1, stop };
+        let mut tables = intake.take(&[self], |_, copy| Table::of(copy))?;
+        tables.pop().context("no table")
+    }
+
+    /// The tar, inflated into `spool` if need be, and checked against both digests.
+    ///
+    /// # Errors
+    /// As [`Layer::table`].
+    pub fn tar(
+        &self,
+        spool: &(dyn Fn() -> Result<File> + Sync),
+        limits: &Limits,
+        inflated: &AtomicU64,
+        stop: &Stop,
+    ) -> Result<Blob> {
+        let table = self.table(spool, limits, inflated, stop)?;
+        check(&table.content, &table.unchecked, stop)?;
+        Ok(table.content)
+    }
+}
+
+impl Table {
+    /// Of a layer that was compressed.
+    pub(crate) fn of(copy: crate::intake::Copy) -> Result<Self> {
+        let content = Blob::whole(copy.tar.unwrap_or(copy.packed)).during(|| "fstat".to_owned())?;
+        Ok(Self { content, entries: copy.entries, unchecked: Vec::new() })
     }
 }
 

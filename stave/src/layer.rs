@@ -2,15 +2,12 @@
 //! compressed is walked where it stands; see [`crate::intake`] for the others.
 
 use crate::blob::Blob;
+use crate::compression::{Compression, detect};
 use crate::digest::{Algorithm, Digest, Hasher};
-use crate::error::During;
-use crate::inflate::{self, Budget};
-use crate::intake::Intake;
+use crate::inflate::{self, Budget, Limits};
 use crate::stop::Stop;
-use crate::tar::{self, Entry, Walker};
-use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
-use std::fs::File;
+use crate::tar::{Entry, Walker};
+use anyhow::{Result, ensure};
 use std::io::Write;
 use std::sync::atomic::AtomicU64;
 
@@ -29,18 +26,6 @@ pub struct Layer {
     pub compression: Option<Compression>,
 }
 
-/// How a layer's tar is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// Not at all.
-    Plain,
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
-}
-
 /// A layer ready to be merged.
 #[derive(Debug)]
 pub struct Table {
@@ -52,78 +37,12 @@ pub struct Table {
     pub unchecked: Vec<Digest>,
 }
 
-/// What layers may cost before they are refused.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of all inflated layers together.
-    pub inflated: u64,
-    /// How many times larger than its blob a layer may become, once it passes [`RATIO_FREE`].
-    pub ratio: u64,
-    /// For each layer's tar.
-    pub tar: tar::Limits,
-}
-
-/// Up to here a layer may be as compressible as it likes.
-pub const RATIO_FREE: u64 = 1 << 30;
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { inflated: 256 << 30, ratio: 1000, tar: tar::Limits::default() }
-    }
-}
-
-/// How many bytes are worked on at once.
-pub(crate) const PIECE: usize = 1 << 20;
-
-/// The compression that the first bytes show.
-///
-/// # Errors
-/// The blob cannot be read, or is compressed with what OCI images do not know.
-pub fn detect(blob: &Blob) -> Result<Compression> {
-    let mut magic = [0; 6];
-    let got = blob.read_at(0, &mut magic).during(|| "read".to_owned())?;
-    compression(&magic[..got])
-}
-
-/// As [`detect`], of the first six bytes.
-pub(crate) fn compression(start: &[u8]) -> Result<Compression> {
-    match start {
-        [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Compression::Zstd),
-        // A skippable frame, with which some zstd writers begin.
-        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => bail!("compressed with xz, which image layers do not use"),
-        [b'B', b'Z', b'h', ..] => bail!("compressed with bzip2, which image layers do not use"),
-        _ => Ok(Compression::Plain),
-    }
-}
-
 impl Layer {
-    /// Reads the layer's table of entries. A compressed layer is inflated into files of `spool` and both digests are
-    /// checked; of a plain one they remain to be checked. `inflated` counts over all layers of the image.
-    ///
-    /// # Errors
-    /// The layer is not what the image says, or is refused by the walker or a limit.
-    pub fn table(
-        &self,
-        spool: &(dyn Fn() -> Result<File> + Sync),
-        limits: &Limits,
-        inflated: &AtomicU64,
-        stop: &Stop,
-    ) -> Result<Table> {
-        if self.detect()? == Compression::Plain {
-            return self.plain_table(limits, inflated, stop);
-        }
-        let intake = Intake { spool, limits, inflated, threads: 1, stop };
-        let mut tables = intake.take(&[self], |_, copy| Table::of(copy))?;
-        tables.pop().context("no table")
-    }
-
     /// Reads the table of a layer that is not compressed, where it stands. Its bytes need not be read to check the digests
     /// before they are used.
     ///
     /// # Errors
-    /// As [`Layer::table`].
+    /// It is not what the image says, or is refused by the walker or a limit.
     pub fn plain_table(&self, limits: &Limits, inflated: &AtomicU64, stop: &Stop) -> Result<Table> {
         Budget { inflated, limits }.count(self.blob.size())?;
         let unchecked = self.plain_digests()?;
@@ -138,22 +57,6 @@ impl Layer {
     #[must_use]
     pub fn is_checked(&self) -> bool {
         self.digest.is_none() && self.diff_id.is_none()
-    }
-
-    /// The tar, inflated into `spool` if need be, and checked against both digests.
-    ///
-    /// # Errors
-    /// As [`Layer::table`].
-    pub fn tar(
-        &self,
-        spool: &(dyn Fn() -> Result<File> + Sync),
-        limits: &Limits,
-        inflated: &AtomicU64,
-        stop: &Stop,
-    ) -> Result<Blob> {
-        let table = self.table(spool, limits, inflated, stop)?;
-        check(&table.content, &table.unchecked, stop)?;
-        Ok(table.content)
     }
 
     /// The compression, which must be the one that the media type says.
@@ -245,12 +148,4 @@ pub fn digest_of(content: &Blob, stop: &Stop) -> Result<Digest> {
 
 fn hasher(digest: &Digest) -> Hasher {
     Hasher::new(digest.algorithm())
-}
-
-impl Table {
-    /// Of a layer that was compressed.
-    pub(crate) fn of(copy: crate::intake::Copy) -> Result<Self> {
-        let content = Blob::whole(copy.tar.unwrap_or(copy.packed)).during(|| "fstat".to_owned())?;
-        Ok(Self { content, entries: copy.entries, unchecked: Vec::new() })
-    }
 }

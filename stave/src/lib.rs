@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod cli;
 pub mod cmd;
 pub mod commit;
+pub mod compression;
 pub mod config;
 pub mod container;
 pub mod diff;

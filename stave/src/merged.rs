@@ -2,10 +2,11 @@
 
 use crate::archive;
 use crate::blob::Blob;
+use crate::compression::Compression;
 use crate::digest::Digest;
 use crate::image::Image;
 use crate::intake::Intake;
-use crate::layer::{self, Compression, Layer, Table};
+use crate::layer::{self, Layer, Table};
 use crate::stop::Stop;
 use crate::tree::Tree;
 use anyhow::{Context, Result};

@@ -5,13 +5,14 @@
 use crate::archive;
 use crate::blob::Blob;
 use crate::bundle;
+use crate::compression::Compression;
 use crate::config;
 use crate::digest::Digest;
 use crate::draft::Draft;
 use crate::erofs::{self, Device, Identity};
 use crate::error::During;
 use crate::image::Image;
-use crate::layer::{self, Compression, Layer};
+use crate::layer::{self, Layer};
 use crate::merged::Merged;
 use crate::stop::Stop;
 use crate::store::Store;

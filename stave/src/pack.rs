@@ -2,9 +2,9 @@
 //! a row are one file (RFC 1952, 2.2; RFC 8878, 3.1). So the result is the same whatever the number of threads.
 
 use crate::blob::Blob;
+use crate::compression::Compression;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::During;
-use crate::layer::Compression;
 use crate::progress::Part;
 use crate::stop::Stop;
 use anyhow::{Context, Result};

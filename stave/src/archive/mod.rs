@@ -10,9 +10,11 @@ pub mod save;
 pub(crate) use oci::compression;
 
 use crate::blob::Blob;
+use crate::compression::{self, Compression};
 use crate::error::{During, quote};
 use crate::image::{Image, Wanted};
-use crate::layer::{self, Compression};
+use crate::inflate;
+use crate::layer;
 use crate::stop::Stop;
 use crate::tar::{self, Kind, Walker};
 use anyhow::{Context, Result, bail, ensure};
@@ -60,12 +62,12 @@ pub struct Limits {
     /// Layers of one image.
     pub layers: usize,
     /// For layers and for a compressed archive.
-    pub layer: layer::Limits,
+    pub layer: inflate::Limits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { json: 8 << 20, layers: 500, layer: layer::Limits::default() }
+        Self { json: 8 << 20, layers: 500, layer: inflate::Limits::default() }
     }
 }
 
@@ -90,7 +92,7 @@ impl Archive {
         } else {
             input(path, &spool, stop)?
         };
-        let packed = layer::detect(&file)?;
+        let packed = compression::detect(&file)?;
         if packed == Compression::Plain {
             let members = index(&file, limits.layer.tar)?;
             return Ok(Self::Tar { file, members, parts: BTreeMap::new() });
@@ -225,12 +227,12 @@ enum Input {
 }
 
 /// Takes an archive from the standard input.
-fn receive_input(spool: &dyn Fn() -> Result<File>, limits: &layer::Limits, stop: &Stop) -> Result<Input> {
+fn receive_input(spool: &dyn Fn() -> Result<File>, limits: &inflate::Limits, stop: &Stop) -> Result<Input> {
     let mut receiver = None;
     let mut packed = None;
     read_input(stop, |piece| {
         let begun = receiver.is_some() || packed.is_some();
-        if !begun && layer::compression(piece)? == Compression::Plain {
+        if !begun && compression::compression(piece)? == Compression::Plain {
             receiver = Some(Receiver::new(spool)?);
         } else if !begun {
             packed = Some(spool()?);

@@ -3,9 +3,10 @@
 
 use super::{Archive, Limits, choose, parse};
 use crate::blob::Blob;
+use crate::compression::Compression;
 use crate::digest::{Digest, Hasher};
 use crate::image::{Configuration, Image, Platform, Wanted, same_name};
-use crate::layer::{Compression, Layer};
+use crate::layer::Layer;
 use anyhow::{Context, Result, bail, ensure};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType, OciLayout};
 use std::collections::{BTreeMap, HashSet};

@@ -4,8 +4,8 @@
 use super::pull::{Lines, jobs};
 use crate::blob::Blob;
 use crate::cli;
+use crate::compression::Compression;
 use crate::digest::Digest;
-use crate::layer::Compression;
 use crate::name::Name;
 use crate::pack::pack;
 use crate::print;

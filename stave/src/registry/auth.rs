@@ -1,7 +1,8 @@
 //! Who one is, to each request: the challenge of an answer 401 (RFC 9110, 11.6; RFC 6750), and the tokens that are had for it
 //! (distribution's "Token Authentication"). One token for each scope, until it runs out or is refused.
 
-use super::client::{Answer, Call, Payload, Registry};
+use super::answer::Answer;
+use super::client::{Call, Payload, Registry};
 use super::credentials::{self, Credentials};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;

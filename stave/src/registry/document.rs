@@ -1,12 +1,13 @@
 //! Manifests, indexes and configurations: small documents of known types, each checked against the digest that led to it
 //! (image-spec, manifest.md, image-index.md; Docker's image manifest v2, schema 2).
 
-use super::client::{Call, Fetched, Payload, Registry};
+use super::answer::Fetched;
+use super::client::{Call, Payload, Registry};
 use crate::archive;
+use crate::compression::Compression;
 use crate::digest::{Digest, Hasher};
 use crate::error::quote;
 use crate::image::{Configuration, Platform};
-use crate::layer::Compression;
 use crate::name::Name;
 use crate::store::{Descriptor, Manifest, media};
 use anyhow::{Context, Result, bail, ensure};

@@ -1,7 +1,8 @@
 //! Blobs from a registry into the store's ingest. An attempt goes on where the last one ended (RFC 9110, 14), and the digest
 //! is computed while the bytes come.
 
-use super::client::{Answer, Call, Failure, Patience, Payload, Registry, read_error};
+use super::answer::{Answer, Failure, read_error};
+use super::client::{Call, Patience, Payload, Registry};
 use super::document::scope;
 use crate::digest::{Digest, Hasher};
 use crate::error::During;

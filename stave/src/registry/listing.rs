@@ -1,8 +1,9 @@
 //! What a registry has: repositories and tags, page after page (distribution-spec, "Listing Tags"; Docker's `_catalog`), and
 //! Docker's old search.
 
+use super::answer::{Fetched, join};
 use super::auth::escape;
-use super::client::{Call, Fetched, Payload, Registry, join};
+use super::client::{Call, Payload, Registry};
 use super::document::scope;
 use super::reach::Reach;
 use crate::error::quote;

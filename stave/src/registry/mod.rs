@@ -5,6 +5,7 @@
 //! reach        what the operator says: plain http, certificates, patience
 //! tls          the connections: whom to trust
 //! client       one request: its authorization, redirects, what is tried again
+//! answer       what comes back, and in which words it is told
 //! auth         challenges (RFC 9110, 11) and tokens
 //! credentials  docker's config.json and its programs for secrets
 //! document     manifests and configurations: small, checked, of types that are known
@@ -16,6 +17,7 @@
 //! Nothing that a registry says is trusted: sizes are limits, digests are computed, names are checked before they are used,
 //! and a host gets no credentials that are not its own.
 
+mod answer;
 mod auth;
 mod client;
 pub mod credentials;

@@ -1,8 +1,9 @@
 //! Blobs and manifests to a registry (distribution-spec, "Push"): what is there is not sent again, what another repository of
 //! the registry has is mounted, the rest goes in one piece, or in several where the registry takes no large ones.
 
+use super::answer::{Answer, Failure};
 use super::auth::escape;
-use super::client::{Answer, Call, Failure, Payload, Registry};
+use super::client::{Call, Payload, Registry};
 use super::document::{Document, scope};
 use crate::blob::Blob;
 use crate::digest::Digest;

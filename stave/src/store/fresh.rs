@@ -3,9 +3,9 @@
 use super::layers::record_name;
 use super::{Descriptor, Record, Store, media};
 use crate::blob::Blob;
+use crate::compression::Compression;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::During;
-use crate::layer::Compression;
 use crate::stop::Stop;
 use crate::tar::{self, Entry, Kind, Meta, Walker, Writer};
 use crate::walk;

@@ -4,10 +4,11 @@
 use super::layers::record_name;
 use super::{Record, Store};
 use crate::blob::Blob;
+use crate::compression::Compression;
 use crate::digest::{Digest, Hasher};
 use crate::error::During;
-use crate::inflate::{self, Budget};
-use crate::layer::{self, Compression, Layer, Limits};
+use crate::inflate::{self, Budget, Limits};
+use crate::layer::{self, Layer};
 use crate::stop::Stop;
 use crate::tar::{Kind, Walker};
 use anyhow::Result;

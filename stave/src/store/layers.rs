@@ -3,11 +3,13 @@
 use super::index::JSON_LIMIT;
 use super::{Descriptor, Manifest, Store, media};
 use crate::blob::Blob;
+use crate::compression::{Compression, detect};
 use crate::digest::Digest;
 use crate::erofs::{self, Identity};
 use crate::error::During;
+use crate::inflate::Limits;
 use crate::intake::{Copy, Intake};
-use crate::layer::{Compression, Layer, Limits, detect, digest_of};
+use crate::layer::{Layer, digest_of};
 use crate::stop::Stop;
 use crate::tar::Kind;
 use anyhow::{Context, Result, ensure};
