@@ -5,14 +5,18 @@
 //! what was checked by one tool is not what is unpacked by the other.
 
 mod header;
+mod number;
 mod pax;
 mod sparse;
 mod walk;
 mod write;
 
-pub(crate) use header::{BLOCK, data_after};
+pub(crate) use header::data_after;
 pub use walk::Walker;
 pub use write::Writer;
+
+/// The unit of everything in a tar archive.
+pub(crate) const BLOCK: usize = 512;
 
 /// One member of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]

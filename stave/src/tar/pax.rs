@@ -2,7 +2,7 @@
 //! Extended Header").
 
 use super::Time;
-use super::header::id;
+use super::number::{decimal, id};
 use crate::error::quote;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
@@ -138,16 +138,6 @@ fn record(body: &[u8]) -> Result<(&[u8], &[u8], &[u8])> {
 fn string(value: &[u8]) -> Result<Vec<u8>> {
     ensure!(!value.contains(&0), "{} contains a NUL", quote(value));
     Ok(value.to_vec())
-}
-
-/// Digits alone: no sign, no blank.
-pub(super) fn decimal(value: &[u8]) -> Result<u64> {
-    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    let number = digits.then(|| str::from_utf8(value).ok()?.parse::<i64>().ok()).flatten();
-    match number.map(u64::try_from) {
-        Some(Ok(number)) => Ok(number),
-        _ => bail!("{} is not a number that fits", quote(value)),
-    }
 }
 
 fn owner(what: &str, value: &[u8]) -> Result<u32> {

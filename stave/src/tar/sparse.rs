@@ -1,7 +1,7 @@
 //! Sparse files: the map of (offset, length) pairs in its four spellings, and from it where the bytes stand.
 
-use super::pax::decimal;
-use super::{Extent, header, pax};
+use super::number::decimal;
+use super::{BLOCK, Extent, pax};
 use anyhow::{Context, Result, bail, ensure};
 
 /// Runs of a file that are stored: offset in the file and length.
@@ -39,7 +39,7 @@ pub(super) fn from_records(sparse: &pax::Sparse) -> Result<Map> {
 
 /// The map of the 1.0 format: lines of decimal numbers in front of the data, padded to whole blocks. `block` gives
 /// the n-th block of the entry's data. Returns the map and the number of blocks it took.
-pub(super) fn from_data(mut block: impl FnMut(u64) -> Result<[u8; header::BLOCK]>) -> Result<(Map, u64)> {
+pub(super) fn from_data(mut block: impl FnMut(u64) -> Result<[u8; BLOCK]>) -> Result<(Map, u64)> {
     let (mut numbers, mut line, mut wanted, mut blocks) = (Vec::new(), Vec::new(), None::<usize>, 0);
     while wanted.is_none_or(|wanted| numbers.len() < wanted) {
         for byte in block(blocks)? {

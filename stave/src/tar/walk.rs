@@ -1,7 +1,8 @@
 //! The walker: one archive, header by header. It reads headers and never file contents; it keeps nothing but
 //! the entry at hand.
 
-use super::header::{self, BLOCK, Header};
+use super::BLOCK;
+use super::header::{self, Header};
 use super::pax::{self, Pax};
 use super::{Entry, Extent, Kind, Limits, Meta, NAME_MAX, PATH_MAX, sparse};
 use crate::blob::{Blob, Window};

@@ -1,10 +1,8 @@
 //! Writes archives: ustar headers (POSIX.1-1988), and in front of those that cannot say everything an extended one
 //! (PAX, POSIX.1-2001). The same input always gives the same bytes.
 
-use super::{Extent, Kind, Meta, Time};
+use super::{BLOCK, Extent, Kind, Meta, Time};
 use std::io::{self, Write};
-
-const BLOCK: usize = 512;
 
 /// Larger numbers do not fit into a field of seven octal digits.
 const SEVEN_DIGITS: u64 = 0o777_7777;
