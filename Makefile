@@ -60,8 +60,9 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
+# Signals that the caller ignores, as nohup(1) and shells in the background have it, would be ignored in containers, too.
 unit:
-	CASQUE_RELEASE="$(CURDIR)/$(CASQUE)" $(CARGO) test --locked --workspace
+	CASQUE_RELEASE="$(CURDIR)/$(CASQUE)" env --default-signal $(CARGO) test --locked --workspace
 
 docs: ## Write the man pages and completions in docs/ anew
 	BLESS=1 $(CARGO) test --locked -q -p casque --test docs
@@ -76,7 +77,7 @@ image-tests: setup setup-test ## Run stave's tests with other tools, old archive
 # do to stave; SECURITY.md. A quarter of an hour.
 hardening: setup setup-test ## Play attacks, races, kills and load at length: KILLS=1000 RACES=200 SWAPS=1000 LOAD=500
 	CI=1 KILLS=$(or $(KILLS),1000) RACES=$(or $(RACES),200) SWAPS=$(or $(SWAPS),1000) LOAD=$(or $(LOAD),500) \
-		$(CARGO) test --locked -p casque --test security --test attacks_root --test attacks_program --test races \
+		env --default-signal $(CARGO) test --locked -p casque --test security --test attacks_root --test attacks_program --test races \
 		--test faults --test kills --test load -- --nocapture
 	CI=1 KILLS=100 $(CARGO) test --locked -p stave --test hostile --test faults --test pull --test kill -- --nocapture
 

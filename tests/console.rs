@@ -329,9 +329,7 @@ fn exec_has_a_terminal_in_the_foreground_and_over_a_socket() {
     let pid_file = bundle.beside("pid");
     let words = ["exec", "--process", &file, "--console-socket", &path, "--detach", "--pid-file"];
     let words = [&words[..], &[pid_file.to_str().unwrap(), &bundle.id]].concat();
-    // Whoever runs this test may have it ignore the signal, as nohup(1) does, and programs inherit that.
-    let mut command = bundle.wrapped("exec env --default-signal=HUP \"$@\"", &words);
-    bundle.done(&mut command).ok();
+    bundle.casque(&words).ok();
     let mut master = receive(&listener);
     let mut text = String::new();
     expect(&mut master, &mut text, "12 34\r\n");
