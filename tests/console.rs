@@ -328,8 +328,7 @@ fn exec_has_a_terminal_in_the_foreground_and_over_a_socket() {
     let file = bundle.put("process.json", &process.to_string());
     let pid_file = bundle.beside("pid");
     let words = ["exec", "--process", &file, "--console-socket", &path, "--detach", "--pid-file"];
-    let words = [&words[..], &[pid_file.to_str().unwrap(), &bundle.id]].concat();
-    bundle.casque(&words).ok();
+    bundle.casque(&[&words[..], &[pid_file.to_str().unwrap(), &bundle.id]].concat()).ok();
     let mut master = receive(&listener);
     let mut text = String::new();
     expect(&mut master, &mut text, "12 34\r\n");

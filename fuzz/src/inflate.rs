@@ -4,10 +4,8 @@
 use crate::assert_error;
 use crate::choices::Choices;
 use crate::layer::blob;
-use stave::compression;
-use stave::compression::Compression;
-use stave::inflate::Limits;
-use stave::inflate::{self, Budget};
+use stave::compression::{self, Compression};
+use stave::inflate::{self, Budget, Limits};
 use stave::stop::Stop;
 use std::io::{Read, Write};
 use std::sync::atomic::AtomicU64;

@@ -24,6 +24,7 @@ const REDIRECTS: usize = 10;
 const CHALLENGES: usize = 2;
 /// The longest pause that a registry may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
 /// One host with its connections and tokens.
 #[derive(Debug)]
 pub struct Registry {
