@@ -1,7 +1,11 @@
-//! Has the linker put the functions of frequent commands together (bench/order.ld, made by bench/order).
+//! Has the linker begin the program where the seal is, and put the functions of frequent commands together (bench/order.ld, made by bench/order).
 
 fn main() {
     let set = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
+    // For another architecture the linker is called without a compiler.
+    let entry =
+        if set("CARGO_CFG_TARGET_ARCH", "x86_64") { "-Wl,-e,casque_entry" } else { "--entry=casque_entry" };
+    println!("cargo::rustc-link-arg-bin=casque={entry}");
     println!("cargo::rerun-if-changed=bench/order.ld");
     println!("cargo::rerun-if-env-changed=CASQUE_SYMBOLS");
     if set("PROFILE", "release") && set("CARGO_CFG_TARGET_ARCH", "x86_64") {

@@ -30,13 +30,11 @@ use crate::cli::{Line, Values, may_name};
 use crate::error::At;
 use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
 use crate::log::{Format, Log, Place};
-use crate::plan::{Draft, Plan, Problem};
-use crate::process::clone::Spawner;
+use crate::plan::{Draft, Problem};
 use crate::process::create::{Request, plan as plan_create};
 use crate::process::parent::{self, Created, Job, New};
-use crate::process::seal::seal;
 use crate::process::wait::Signals;
-use crate::process::{console, end, home, identity, notify, rdt};
+use crate::process::{console, end, home, identity, notify, rdt, seal};
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container, Unit};
 use crate::sys::{Errno, cred, fs, process};
@@ -44,7 +42,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use cgroup::Maker;
 use output::{print, print_version, table, usage};
 use several::{for_each, ids};
-use std::cell::OnceCell;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -68,11 +65,10 @@ pub fn may_clone(words: &[OsString]) -> bool {
     may_name(words, &["create", "run", "exec"])
 }
 
-/// Has such a command run from a read-only file: the first thing of all, for what comes before the second execution is done
-/// twice. False after an error, which is told.
+/// Whether the process is sealed as its command needs it. False after an error, which is told.
 #[must_use]
-pub fn seal_for(words: &[OsString]) -> bool {
-    let sealed = seal(words);
+pub fn is_sealed(words: &[OsString]) -> bool {
+    let sealed = seal::check();
     if let Err(fault) = &sealed {
         lenient_log(words.to_vec()).error(&fault.to_string());
     }
@@ -356,40 +352,36 @@ fn make<T>(
     // `create` does not stay to copy a terminal.
     bundle.request.terminal.detach |= !start;
     let signals = (!bundle.request.terminal.detach).then(Signals::block).transpose()?;
-    let made = OnceCell::new();
-    std::thread::scope(|scope| {
-        let spawner = Spawner::start(scope, &spec, start).at("runtime", "start a thread")?;
-        bundle.find_cgroup(globals, &spec)?;
-        bundle.fill_in(&spec);
-        let draft = bundle.draft(&spec)?;
-        refuse(&draft)?;
-        let warning = |warning: &Problem| format!("{}: {}", warning.origin, warning.text);
-        let warnings: Vec<String> = draft.warnings.iter().map(warning).collect();
-        let plan: &Plan = made.get_or_init(|| draft.finish());
-        if globals.log.debug {
-            plan.to_string().lines().for_each(|step| globals.log.debug(step));
-        }
-        let container = bundle.container(&spec);
-        let new = New {
-            root: &globals.root,
-            config: &config,
-            controllers: bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers),
-            waits: !start,
-        };
-        let job = Job {
-            plan,
-            container: &container,
-            cgroups: bundle.cgroups.as_ref(),
-            systemd: bundle.systemd.as_ref(),
-            new: Some(new),
-        };
-        let created = parent::create(&job, spawner)?;
-        // Not before: a failing command must say one thing only.
-        for warning in &warnings {
-            globals.log.warning(warning);
-        }
-        after(&job, created, &spec, signals)
-    })
+    bundle.find_cgroup(globals, &spec)?;
+    bundle.fill_in(&spec);
+    let draft = bundle.draft(&spec)?;
+    refuse(&draft)?;
+    let warning = |warning: &Problem| format!("{}: {}", warning.origin, warning.text);
+    let warnings: Vec<String> = draft.warnings.iter().map(warning).collect();
+    let plan = draft.finish();
+    if globals.log.debug {
+        plan.to_string().lines().for_each(|step| globals.log.debug(step));
+    }
+    let container = bundle.container(&spec);
+    let new = New {
+        root: &globals.root,
+        config: &config,
+        controllers: bundle.request.cgroup.as_ref().map(|(_, controllers)| controllers),
+        waits: !start,
+    };
+    let job = Job {
+        plan: &plan,
+        container: &container,
+        cgroups: bundle.cgroups.as_ref(),
+        systemd: bundle.systemd.as_ref(),
+        new: Some(new),
+    };
+    let created = parent::create(&job)?;
+    // Not before: a failing command must say one thing only.
+    for warning in &warnings {
+        globals.log.warning(warning);
+    }
+    after(&job, created, &spec, signals)
 }
 
 /// Descriptors that the caller has left open are not the container's, but those that it says (CVE-2024-21626).

@@ -99,7 +99,7 @@ impl Host {
         let all = (1 << 41) - 1;
         let has = |kind: &str| spec.linux.namespaces.iter().any(|n| &*n.kind == kind);
         Host {
-            kernel: (6, 1),
+            kernel: (6, 12),
             euid: 0,
             egid: 0,
             unprivileged: false,

@@ -22,7 +22,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
     // SAFETY: they are what the C library has got from the kernel.
     let words = unsafe { start::arguments(argc, argv) };
     let clones = casque::cmd::may_clone(&words);
-    if clones && !casque::cmd::seal_for(&words) || start::fill_standard_streams().is_err() {
+    if !casque::cmd::is_sealed(&words) || start::fill_standard_streams().is_err() {
         return 1;
     }
     ALLOCATOR.warm(clones);

@@ -7,6 +7,7 @@
 
 mod print;
 
+use crate::sys::process::Mark;
 use crate::sys::sched::SchedAttr;
 use crate::sys::tty::Size;
 use std::borrow::Cow;
@@ -14,6 +15,9 @@ use std::ffi::CString;
 
 /// The fifo in the state directory at which a created container waits for `start`.
 pub const FIFO: &std::ffi::CStr = c"exec.fifo";
+
+/// The name of the file in the state directory that says which process the container's first one is.
+pub const STATE: &std::ffi::CStr = c"state.json";
 
 /// Both sides of the making of a container.
 #[derive(Debug, Default)]
@@ -70,12 +74,12 @@ pub enum Opening {
         /// A path of the host.
         path: CString,
     },
-    /// A running container's first process, which must have this start time (pidfd_open(2)).
+    /// A running container's first process (pidfd_open(2)).
     Process {
         /// Its id.
         pid: i32,
-        /// In clock ticks since boot (proc(5), field 22).
-        start: u64,
+        /// What it must have, to be the same one.
+        mark: Mark,
     },
     /// A connection to the socket at a path of the host, over which a descriptor is sent.
     Socket {
@@ -295,11 +299,12 @@ pub struct Clone {
     /// An existing user namespace that is to own the new namespaces: a short-lived relay joins it and clones, for nobody can
     /// leave a user namespace.
     pub user: Option<Slot>,
-    /// The child uses the command's memory until it executes its program, which the command waits for; a copy of it would
-    /// take the kernel some twenty percent of the time that a container takes. Not where the child changes its user or time
-    /// namespace: the kernel wants a process whose memory is its own for that. Nor where processes of a container may be in its
-    /// pid namespace: with CAP_SYS_PTRACE in the host's user namespace they could write into the command through it.
-    pub shares_memory: bool,
+    /// The child goes to its program without the command, which sleeps and whose memory it uses meanwhile: a copy, a link and the
+    /// turns of both take some tenth of the time of a container. Not where the command has anything to do between the
+    /// clone and the program. Nor where the child changes its user or time namespace: the kernel wants a process whose memory
+    /// is its own for that. Nor where processes of a container may be in its pid namespace: with CAP_SYS_PTRACE in the host's
+    /// user namespace they could write into the command through it.
+    pub alone: bool,
 }
 
 /// One operation. The comment says which side performs it.
@@ -358,7 +363,7 @@ pub enum Op {
     Resctrl(Group),
     /// (parent) Put the child into that group.
     ResctrlJoin,
-    /// (parent) Write state.json: from here on the container is `created`.
+    /// (parent, or a child that goes its way alone) Write state.json: from here on the container is `created`.
     Save,
     /// (parent) Wait until the child executes its program, or tells why it does not.
     AwaitExec,
@@ -623,6 +628,12 @@ impl Draft {
         self.plan.slots.push(opening);
         self.prepare(origin, Op::Open(slot));
         slot
+    }
+
+    /// The host's procfs, which is opened for the child that has to write there, and for no other.
+    pub fn proc(&mut self) -> Slot {
+        let opened = self.plan.slots.iter().position(|slot| *slot == Opening::Proc);
+        opened.map_or_else(|| self.open("runtime", Opening::Proc), Slot)
     }
 
     /// The whole plan: what comes before the clone, the clone, what comes after.

@@ -21,6 +21,7 @@ pub mod notify;
 pub mod parent;
 pub mod rdt;
 pub mod ready;
+pub mod record;
 pub mod seal;
 pub mod settings;
 pub mod start;

@@ -4,7 +4,7 @@
 //! ROOT/ID/container.json   what was settled before anything was made: bundle, cgroup, annotations
 //!         config.json      a copy: later edits of the bundle's must not matter (runtime.md#create)
 //!         plan.json        the steps that `start` sets off, for their errors
-//!         state.json       process id, its start time, when; written when the container is created
+//!         state.json       process id, what tells it from others of that id, when; written when the container is created
 //!         notify/          mounted in the container: the socket by which its program tells a service manager of itself
 //!         exec.fifo        where the process waits; gone once `start` has begun
 //! ```
@@ -12,14 +12,16 @@
 //! A directory without state.json is of a create that goes on or was killed; `delete --force` removes it.
 
 use crate::error::{At, Fault};
-use crate::plan::FIFO;
+use crate::plan::{FIFO, STATE};
+use crate::sys::Errno;
 use crate::sys::fs::{self, Resolve};
-use crate::sys::{Errno, process};
+use crate::sys::process::{self, Mark};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -90,8 +92,12 @@ pub struct Unit {
 pub struct State {
     /// Its id in the caller's pid namespace.
     pub pid: i32,
-    /// Its start time in clock ticks since boot, which together with the id names it for ever (proc(5), field 22).
-    pub start: u64,
+    /// [`Mark::Start`], or 0
+    #[serde(default)]
+    start: u64,
+    /// [`Mark::Inode`], or 0
+    #[serde(default)]
+    inode: u64,
     /// When it was created, RFC 3339.
     pub created: String,
     /// How many of the last components of the cgroup's path were made for this container.
@@ -144,6 +150,8 @@ pub struct Dir {
     root: OwnedFd,
     name: CString,
     path: PathBuf,
+    /// Whether there can be more in it than what this command knows of.
+    more: Cell<bool>,
 }
 
 fn c_string(path: &Path) -> Result<CString> {
@@ -185,6 +193,12 @@ fn open_state(root: &OwnedFd, name: &CStr, path: &Path) -> Result<OwnedFd, Fault
         .at("--root", format!("open the state directory {}", path.display()))
 }
 
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl Dir {
     /// Makes the directory of a new container, and locks it. Its mode lets the container's user reach the fifo by a
     /// descriptor of the directory; by path nobody comes this far, for the root is the owner's alone.
@@ -201,7 +215,7 @@ impl Dir {
             // Should this fail too, the error that is told is the first one.
             let _ = fs::unlink_at(&root_fd, &name, true);
         })?;
-        let dir = Dir { fd, root: root_fd, name, path };
+        let dir = Dir { fd, root: root_fd, name, path, more: Cell::new(false) };
         dir.lock()?;
         Ok(dir)
     }
@@ -219,7 +233,7 @@ impl Dir {
         let (name, path) = (CString::new(id)?, root.join(id));
         match open_state(&root_fd, &name, &path) {
             Err(Fault { errno: Errno::ENOENT, .. }) => bail!(missing()),
-            other => Ok(Dir { fd: other?, root: root_fd, name, path }),
+            other => Ok(Dir { fd: other?, root: root_fd, name, path, more: Cell::new(true) }),
         }
     }
 
@@ -255,12 +269,14 @@ impl Dir {
 
     /// Makes the fifo at which the process will wait; anybody who has the directory may open it for writing.
     pub fn add_fifo(&self) -> Result<(), Fault> {
+        self.more.set(true);
         let what = || format!("make the fifo {}/exec.fifo", self.path.display());
         fs::mknod_at(&self.fd, FIFO, libc::S_IFIFO | 0o622, 0).at("state", what())
     }
 
     /// Makes the directory for the container's socket of notifications, and opens it.
     pub fn make_notify_dir(&self) -> crate::sys::Result<OwnedFd> {
+        self.more.set(true);
         fs::mkdir_at(&self.fd, NOTIFY, 0o755)?;
         fs::open_in(&self.fd, NOTIFY, fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::Beneath)
     }
@@ -271,14 +287,6 @@ impl Dir {
             Err(Errno::ENOENT) => Ok(None),
             other => other.map(Some).at("state", format!("open {}/notify", self.path.display())),
         }
-    }
-
-    /// Writes state.json so that a reader sees none or the whole.
-    pub fn save(&self, state: &State) -> Result<()> {
-        self.add(c".state.json", &serde_json::to_vec(state)?)?;
-        fs::rename_at(&self.fd, c".state.json", &self.fd, c"state.json", true)
-            .at("state", format!("rename {}/.state.json to state.json", self.path.display()))?;
-        Ok(())
     }
 
     /// Reads a whole file; `None` if there is none.
@@ -298,7 +306,7 @@ impl Dir {
 
     /// state.json; `None` before the container is created.
     pub fn state(&self) -> Result<Option<State>> {
-        self.json(c"state.json")
+        self.json(STATE)
     }
 
     fn json<T: for<'de> Deserialize<'de>>(&self, name: &CStr) -> Result<Option<T>> {
@@ -360,24 +368,42 @@ impl Dir {
         .at("state", format!("remove {}/notify", self.path.display()))
     }
 
+    fn remove_file(&self, name: &CStr) -> Result<(), Fault> {
+        match fs::unlink_at(&self.fd, name, false) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            other => other.at("state", format!("remove {}", name.to_string_lossy())),
+        }
+    }
+
     /// Removes all files and the directory itself. The state goes last: without it, a delete that was killed would look
     /// like a create that was.
     pub fn remove(&self) -> Result<(), Fault> {
-        // First without opening it: there may be no descriptor left, and mostly there is no such directory.
-        match fs::unlink_at(&self.fd, NOTIFY, true) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(_) => self.remove_notify_dir()?,
-        }
-        for name in [c"container.json", FIFO, c"plan.json", c"config.json", c".state.json", c"state.json"] {
-            match fs::unlink_at(&self.fd, name, false) {
+        self.remove_file(c"container.json")?;
+        if self.more.get() {
+            // First without opening it: there may be no descriptor left, and mostly there is no such directory.
+            match fs::unlink_at(&self.fd, NOTIFY, true) {
                 Ok(()) | Err(Errno::ENOENT) => {}
-                Err(error) => return Err(error).at("state", format!("remove {}", name.to_string_lossy())),
+                Err(_) => self.remove_notify_dir()?,
+            }
+            // The last one is of former versions of casque.
+            for name in [FIFO, c"plan.json", c".state.json"] {
+                self.remove_file(name)?;
             }
         }
+        self.remove_file(c"config.json")?;
+        self.remove_file(STATE)?;
         match fs::unlink_at(&self.root, &self.name, true) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(error) => Err(error).at("state", format!("remove {}", self.path.display())),
         }
+    }
+}
+
+/// What tells a process that is there, and not waited for, from a later one of its id.
+pub fn mark(pid: i32, pidfd: &OwnedFd) -> crate::sys::Result<Mark> {
+    match process::pidfd_inode(pidfd)? {
+        Some(inode) => Ok(Mark::Inode(inode)),
+        None => start_time(pid).map(Mark::Start).ok_or(Errno::ESRCH),
     }
 }
 
@@ -396,40 +422,57 @@ fn stat(pid: i32) -> Option<(bool, u64)> {
 }
 
 /// The start time of a process that is there.
-#[must_use]
-pub fn start_time(pid: i32) -> Option<u64> {
+fn start_time(pid: i32) -> Option<u64> {
     stat(pid).map(|(_, start)| start)
 }
 
 impl State {
-    /// Whether the process lives. One that has the id but another start time is somebody else.
+    /// The state of a container that has just been made.
+    #[must_use]
+    pub fn new(pid: i32, mark: Mark, created: String, cgroup_made: usize) -> State {
+        let (start, inode) = match mark {
+            Mark::Start(start) => (start, 0),
+            Mark::Inode(inode) => (0, inode),
+        };
+        State { pid, start, inode, created, cgroup_made }
+    }
+
+    /// What the process must have, to be the container's.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        if self.inode == 0 { Mark::Start(self.start) } else { Mark::Inode(self.inode) }
+    }
+
+    /// Whether the process lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        is_alive(self.pid, self.start)
+        matches!(self.pidfd(), Ok(Some(_)))
     }
 
     /// A pidfd of the process, checked to be the same one; `None` if it has ended.
     pub fn pidfd(&self) -> Result<Option<OwnedFd>, Fault> {
-        pidfd(self.pid, self.start).at("state", format!("open process {}", self.pid))
+        pidfd(self.pid, self.mark()).at("state", format!("open process {}", self.pid))
     }
 }
 
-/// A pidfd of the process with this id and start time; `None` if it has ended.
-pub fn pidfd(pid: i32, start: u64) -> crate::sys::Result<Option<OwnedFd>> {
-    match process::pidfd_open(pid) {
-        Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
-        // Not before: the id could be given to another between the look and the opening.
-        other => other.map(|pidfd| is_alive(pid, start).then_some(pidfd)),
-    }
-}
-
-fn is_alive(pid: i32, start: u64) -> bool {
-    stat(pid).is_some_and(|(zombie, begun)| !zombie && begun == start)
+/// A pidfd of the process with this id and mark; `None` if it has ended, also if nobody has waited for it yet.
+pub fn pidfd(pid: i32, mark: Mark) -> crate::sys::Result<Option<OwnedFd>> {
+    let pidfd = match process::pidfd_open(pid) {
+        Err(Errno::ESRCH | Errno::EINVAL) => return Ok(None),
+        other => other?,
+    };
+    // Not before the opening: the id could be given to another meanwhile.
+    let lives = match mark {
+        Mark::Inode(inode) => fs::stat(&pidfd)?.st_ino == inode && !process::has_ended(&pidfd)?,
+        Mark::Start(start) => stat(pid).is_some_and(|(zombie, begun)| !zombie && begun == start),
+    };
+    Ok(lives.then_some(pidfd))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn an_id_is_checked_before_it_touches_a_path() {
@@ -443,11 +486,30 @@ mod tests {
     }
 
     #[test]
-    fn a_process_with_another_start_time_is_another_process() {
+    fn a_process_with_another_mark_is_another_process() {
         let pid = i32::try_from(std::process::id()).unwrap();
-        let state = State { pid, start: start_time(pid).unwrap(), created: String::new(), cgroup_made: 0 };
-        assert!(state.is_alive() && state.pidfd().unwrap().is_some());
-        let older = State { start: state.start - 1, ..state };
-        assert!(!older.is_alive() && older.pidfd().unwrap().is_none());
+        let own = mark(pid, &process::pidfd_open(pid).unwrap()).unwrap();
+        let start = start_time(pid).unwrap();
+        let state = |mark| State::new(pid, mark, String::new(), 0);
+        for mark in [own, Mark::Start(start)] {
+            assert_eq!(state(mark).mark(), mark);
+            assert!(state(mark).is_alive() && state(mark).pidfd().unwrap().is_some());
+        }
+        for mark in [Mark::Start(start - 1), Mark::Inode(1)] {
+            assert!(!state(mark).is_alive() && state(mark).pidfd().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_not_alive_before_somebody_waits_for_it() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let pidfd = process::pidfd_open(pid).unwrap();
+        let state = State::new(pid, mark(pid, &pidfd).unwrap(), String::new(), 0);
+        let mut fds = [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        process::poll(&mut fds, -1).unwrap();
+        assert!(!state.is_alive());
+        child.wait().unwrap();
+        assert!(!state.is_alive());
     }
 }

@@ -7,6 +7,7 @@ mod support;
 
 use casque::sys::fs as sys_fs;
 use casque::sys::mount::{self, attr};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::ffi::CString;
 use std::fs;
@@ -180,8 +181,24 @@ fn without_descriptors_there_is_one_error_and_nothing_is_left() {
 }
 
 #[test]
-fn without_memory_there_is_one_error_and_nothing_is_left() {
+fn without_address_space_there_is_no_program_and_nothing_is_left() {
     let Some(bundle) = Bundle::new(|_| {}) else { return };
-    // With less, the kernel kills the program in its execve. A thread without memory is pthread_create(3)'s EAGAIN.
-    limited(&bundle, "as", 6 << 20, 256 << 10, "start a thread: try again (EAGAIN)");
+    let (mut killed, mut made, mut limit) = (0, 0, 1 << 20);
+    let dir = bundle.dir.to_str().unwrap();
+    while made < 3 {
+        let script = format!("exec prlimit --as={limit}: \"$@\"");
+        let done = bundle.done(&mut bundle.wrapped(&script, &["create", "--bundle", dir, &bundle.id]));
+        // The program maps nothing that the kernel did not map for it: it works, or is killed in its execve.
+        if done.code == 128 + Signal::SIGSEGV as i32 || done.code == 128 + Signal::SIGKILL as i32 {
+            assert!(made == 0 && done.stderr.is_empty(), "{limit}: {done:?}");
+            bundle.leftovers();
+            killed += 1;
+        } else {
+            assert!(well_or_nothing_left(&bundle, &done), "{limit}: {done:?}");
+            made += 1;
+        }
+        limit += 256 << 10;
+    }
+    println!("{killed} killed, the first one that went well had {}", limit - 3 * (256 << 10));
+    assert!(killed > 0);
 }

@@ -13,6 +13,7 @@ use casque::host::Host;
 use casque::plan::{Draft, Op, Plan};
 use casque::process::create::{Request, plan};
 use casque::process::{console, exec};
+use casque::sys::process::Mark;
 use serde_json::{Value, json};
 use sound::{Side, assert_sound, position, side, used};
 use std::fs;
@@ -54,7 +55,7 @@ fn plan_exec(config: &Value) -> Plan {
     let request = exec::Request {
         id: "golden".to_owned(),
         pid: 42,
-        start: 4242,
+        mark: Mark::Start(4242),
         cgroup: Some("/golden".to_owned()),
         user_namespace: true,
         pid_file: Some(c"/pid".into()),
@@ -95,6 +96,7 @@ fn golden() -> Vec<(&'static str, Value)> {
     systemd["linux"]["resources"]["pids"]["limit"] = json!(1);
     vec![
         ("default", configs::default()),
+        ("run", configs::default()),
         ("terminal", terminal),
         ("docker", configs::docker("/host")),
         ("user", configs::user()),
@@ -110,7 +112,8 @@ fn golden() -> Vec<(&'static str, Value)> {
 fn a_golden_plan_is_what_the_text_says() {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut changed = Vec::new();
-    let in_unit = |name: &str, request: &mut Request| {
+    let asked = |name: &str, request: &mut Request| {
+        request.start = name == "run";
         if name == "systemd" {
             let unit = cgroupv2::systemd::resolve("a-b.slice:p:golden", "golden", "", false).unwrap();
             request.cgroup.as_mut().unwrap().0 = format!("{}/inner", unit.cgroup);
@@ -119,7 +122,7 @@ fn a_golden_plan_is_what_the_text_says() {
     };
     let plans = golden().into_iter();
     let plans =
-        plans.map(|(name, config)| (name, sound(&config, |request| in_unit(name, request)).to_string()));
+        plans.map(|(name, config)| (name, sound(&config, |request| asked(name, request)).to_string()));
     let of_exec = [("exec", configs::docker("/host")), ("exec-user", configs::user())];
     let of_exec = of_exec.map(|(name, config)| (name, plan_exec(&config).to_string()));
     for (name, found) in plans.chain(of_exec) {
@@ -358,8 +361,8 @@ fn thousands_of_random_configurations_have_sound_plans() {
         longest = longest.max(plan.child.len());
         sequences.insert(Plan::meetings(&plan.child).map(|meet| format!("{meet:?}")).collect::<Vec<_>>());
     }
-    // All that a plan can have: with and without a new user namespace, with and without hooks.
-    assert_eq!(sequences.len(), 6, "{sequences:?}");
+    // All that a plan can have: with and without a new user namespace, with and without hooks; and none.
+    assert_eq!(sequences.len(), 5, "{sequences:?}");
     assert!(longest > 50, "{longest}");
 }
 

@@ -43,7 +43,7 @@ fn delete(globals: &Globals, id: &str, force: bool) -> Result<()> {
     let needed = container.as_ref().is_none_or(|container| container.config_needed);
     let config = if needed { dir.config().ok() } else { None };
     let spec = config.as_deref().and_then(|config| saved_spec(config).ok());
-    for warning in end::delete(&dir, container.as_ref(), state.as_ref(), spec.as_ref())? {
+    for warning in end::delete(&dir, container.as_ref(), state.as_ref(), spec.as_ref(), None)? {
         globals.log.warning(&warning);
     }
     Ok(())

@@ -106,7 +106,7 @@ fn request(args: &Values, container: &Container, state: &State, spec: &Spec) -> 
     Ok(Request {
         id: container.id.clone(),
         pid: state.pid,
-        start: state.start,
+        mark: state.mark(),
         user_namespace: spec.linux.namespaces.iter().any(|n| &*n.kind == "user") && has_other_users(state)?,
         no_new_keyring: container.no_new_keyring,
         pid_file,

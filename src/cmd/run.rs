@@ -6,8 +6,7 @@ use crate::process::parent::{Created, Job, await_exec};
 use crate::process::start::poststart;
 use crate::process::{end, wait};
 use crate::spec::Spec;
-use crate::state::Dir;
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 /// Runs the command.
 pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
@@ -31,23 +30,22 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
         if !keep {
             delete(globals, job, &created, spec)?;
         }
+        // The command ends now, which closes everything at once.
+        std::mem::forget(created);
         Ok(u8::try_from(status).unwrap_or(u8::MAX))
     })
 }
 
 /// Deletes the container, unless somebody else has done so: BuildKit does.
 fn delete(globals: &Globals, job: &Job, created: &Created, spec: &Spec) -> Result<()> {
-    let dir: &Dir = &created.dir;
+    let (dir, state) = (&created.dir, &created.state);
     dir.lock()?;
-    if dir.state()?.is_none() {
+    if dir.is_gone()? {
         return Ok(());
     }
-    end::kill(&created.state)?;
-    for warning in end::delete(dir, Some(job.container), Some(&created.state), Some(spec))? {
+    end::kill(state)?;
+    for warning in end::delete(dir, Some(job.container), Some(state), Some(spec), job.cgroups)? {
         globals.log.warning(&warning);
-    }
-    if dir.path().exists() {
-        bail!("state: {} is still there", dir.path().display());
     }
     Ok(())
 }

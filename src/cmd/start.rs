@@ -42,7 +42,7 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
             // runtime.md#lifecycle, steps 8 and 10: "generate an error, stop the container, and continue the lifecycle
             // at step 12", which is delete.
             end::kill(&state)?;
-            for warning in end::delete(&dir, Some(&container), Some(&state), spec.as_ref())? {
+            for warning in end::delete(&dir, Some(&container), Some(&state), spec.as_ref(), None)? {
                 globals.log.warning(&warning);
             }
             Err(failed.error)

@@ -198,8 +198,8 @@ fn clone(f: &mut Formatter<'_>, clone: &Clone) -> fmt::Result {
     if let Some(slot) = clone.user {
         write!(f, ", owned by the user namespace of {slot}")?;
     }
-    if clone.shares_memory {
-        f.write_str(", without a copy of the memory")?;
+    if clone.alone {
+        f.write_str(", and sleep until it has executed the program")?;
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 //!
 //! It decides nothing: what differs between containers stands in the list. It must not allocate, for under a small
 //! memory limit every page counts, nor format, nor clean up: it reports `(step, errno)` and exits; the command, which
-//! holds the same list, writes the sentence and undoes. If the command dies, the link ends, and so does this.
+//! holds the same list, writes the sentence and undoes. If the command dies, the link ends, and so does this; one without a
+//! link goes on, for it needs nobody, and all that must be known of it is in the state directory.
 
 use super::hooks::{self, Failure};
 use super::link::{self, Word};
-use super::ready::{Ready, hook_files};
+use super::ready::{Ready, Voice, hook_files};
 use crate::mounts::{attach, console, cover::Covers, node, root, target};
 use crate::plan::{At, Meet, Namespace, Op, Setting, Slot};
 use crate::sys::cred::{self, CapSets};
@@ -143,6 +144,7 @@ impl<'a> Child<'a> {
             }
             Op::Chdir(path) => chdir(path)?,
             Op::NoNewPrivileges => process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)?,
+            Op::Save => self.save()?,
             Op::FindExec(places) => self.program = Some(find(places)?),
             Op::AwaitStart(dir) => self.await_start(*dir)?,
             Op::CloseFrom(first, keep) => self.close_from(*first, *keep)?,
@@ -163,7 +165,6 @@ impl<'a> Child<'a> {
             | Op::Listener { .. }
             | Op::Resctrl(_)
             | Op::ResctrlJoin
-            | Op::Save
             | Op::AwaitExec
             | Op::PidFile(_)
             | Op::SendPidfd(_) => return Err(Errno::ENOSYS.into()),
@@ -186,9 +187,9 @@ impl<'a> Child<'a> {
                 let step = u32::try_from(number).map_err(|_| Errno::EOVERFLOW)?;
                 // By write(2), the one call that no filter hands to an agent: the parent, which is to bring the agent
                 // into being, must learn of the listener.
-                fs::write(self.errors(), &Word { step, errno: 0, value: self.listener }.to_bytes()).map(drop)
+                fs::write(self.link()?, &Word { step, errno: 0, value: self.listener }.to_bytes()).map(drop)
             }
-            Meet::Mapped | Meet::Run | Meet::Go => match link::receive(self.errors())? {
+            Meet::Mapped | Meet::Run | Meet::Go => match link::receive(self.link()?)? {
                 Some(_) => Ok(()),
                 None => process::exit_now(1),
             },
@@ -202,10 +203,24 @@ impl<'a> Child<'a> {
             Failure::Status(status) => (Errno::ECHILD as i32, status),
         };
         let word = Word { step: u32::try_from(number).unwrap_or(u32::MAX), errno, value };
-        let told = fs::write(self.errors(), &word.to_bytes());
+        let told = match &self.ready.voice {
+            Voice::Memory { told, .. } => {
+                told.tell(word);
+                Ok(())
+            }
+            Voice::Link { .. } => self.link().and_then(|link| fs::write(link, &word.to_bytes()).map(drop)),
+        };
         if told.is_err() {
             process::exit_now(errno);
         }
+    }
+
+    /// What the command does where it has not gone to sleep ([`Op::Save`]).
+    fn save(&self) -> Result<()> {
+        let Voice::Memory { born, record, .. } = &self.ready.voice else { return Err(Errno::ENOSYS) };
+        let own = process::pidfd_open(process::own_pid())?;
+        let inode = process::pidfd_inode(&own)?.ok_or(Errno::ENOSYS)?;
+        record.save(born.pid(), process::Mark::Inode(inode))
     }
 
     /// A file of the host's procfs: nothing in the container can redirect it (CVE-2019-16884, CVE-2025-52881).
@@ -217,7 +232,7 @@ impl<'a> Child<'a> {
 
     fn hook(&self, number: usize, hook: &crate::plan::Hook) -> core::result::Result<(), Failure> {
         let (args, env) = self.ready.vectors.of(number)?;
-        hooks::run(hook, args, env, hook_files(self.ready.plan, &self.ready.slots)?)
+        hooks::run(hook, args, env, hook_files(self.ready.plan, self.ready.slots)?)
     }
 
     fn bind_root(&mut self, tree: Option<Slot>, path: Option<&CStr>) -> Result<()> {
@@ -242,8 +257,8 @@ impl<'a> Child<'a> {
     }
 
     /// Where errors go: to the link first, to the fifo once `start` has opened it.
-    fn errors(&self) -> BorrowedFd<'_> {
-        self.report.as_ref().unwrap_or(&self.ready.link).as_fd()
+    fn link(&self) -> Result<BorrowedFd<'_>> {
+        self.report.as_ref().map_or_else(|| self.ready.link(), Ok).map(AsFd::as_fd)
     }
 
     /// Closes all but the program's descriptors. What errors go to, and what is kept, move to the first numbers behind
@@ -251,7 +266,7 @@ impl<'a> Child<'a> {
     fn close_from(&mut self, first: u32, keep: Option<Slot>) -> Result<()> {
         let number = i32::try_from(first).map_err(|_| Errno::EBADF)?;
         let kept = keep.map(|slot| self.slot(slot)).transpose()?;
-        let [report, kept] = process::keep_only(number, [Some(self.errors()), kept.map(AsFd::as_fd)])?;
+        let [report, kept] = process::keep_only(number, [self.link().ok(), kept.map(AsFd::as_fd)])?;
         // The old owners' numbers are closed, or another's, by now.
         core::mem::forget(core::mem::replace(&mut self.report, report));
         core::mem::forget(core::mem::replace(&mut self.kept, kept));
@@ -273,6 +288,11 @@ impl<'a> Child<'a> {
     fn exec(&self, number: usize) -> Result<()> {
         let program = self.program.ok_or(Errno::ENOENT)?;
         let (args, env) = self.ready.vectors.of(number)?;
+        if let Voice::Memory { told, .. } = &self.ready.voice {
+            // An end without this was not the program's.
+            let step = u32::try_from(number).map_err(|_| Errno::EOVERFLOW)?;
+            told.tell(Word { step, ..Word::default() });
+        }
         Err(process::execve(program, args, env))
     }
 }

@@ -6,7 +6,7 @@ use crate::cgroupv2::resources::{self, Present};
 use crate::cgroupv2::{self, Controllers, devices, systemd};
 use crate::host::Host;
 use crate::mounts;
-use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Slot, Step, Target, Unit};
+use crate::plan::{At, Attr, Draft, Meet, Namespace, Op, Opening, Step, Target, Unit};
 use crate::seccomp::{self, Compiled};
 use crate::spec::resources::Resources;
 use crate::spec::{Process, Spec};
@@ -58,21 +58,19 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     }
 
     draft.prepare("runtime", Op::StateDir);
-    let state_dir = draft.open("runtime", Opening::StateDir);
-    let proc = draft.open("runtime", Opening::Proc);
     plan_cgroup(request, spec, host, &mut draft);
     let mut filter = spec.linux.seccomp.as_ref().and_then(|profile| seccomp::plan(profile, &mut draft));
 
     let wanted = Wanted::read(spec, &mut draft);
     let own_mounts = !wanted.is_shared(Namespace::Mount);
-    draft.clone = wanted.by_clone(request.start);
+    draft.clone = wanted.by_clone();
     rdt::plan(&request.id, spec, host, &mut draft);
     plan_hook_state(spec, &mut draft);
     if request.start && !request.terminal.detach {
         draft.child("runtime", Op::UnblockSignals);
     }
-    namespaces::plan(spec, host, &wanted, proc, &mut draft);
-    plan_session(&request.id, request.no_new_keyring, process, proc, &mut draft);
+    namespaces::plan(spec, host, &wanted, &mut draft);
+    plan_session(&request.id, request.no_new_keyring, process, &mut draft);
     plan_root(request, spec, host, own_mounts, &mut draft);
     mounts::plan(spec, host, &request.bundle, &mut draft);
     mounts::devices::plan(spec, host, &mut draft);
@@ -81,14 +79,21 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     plan_runtime_hooks(spec, &wanted, &mut draft);
     hooks::plan("createContainer", &spec.hooks.create_container, Draft::child, &mut draft);
     plan_enter(request, spec, own_mounts, &mut draft);
-    plan_sysctl(spec, &wanted, proc, &mut draft);
+    plan_sysctl(spec, &wanted, &mut draft);
     plan_names(spec, &mut draft);
     console::plan(process, &request.terminal, own_mounts, &mut draft);
     mounts::plan_readonly(spec, &mut draft);
     mounts::plan_covers(spec, &mut draft);
-    identity::plan_limits(process, proc, &mut draft);
+    let notifies = filter.as_ref().is_some_and(Compiled::notifies);
+    draft.clone.alone =
+        wanted.may_share_memory() && !notifies && needs_no_command(request, spec, host, &draft);
+    if draft.clone.alone {
+        // While it is root, without the program's limits.
+        draft.child("runtime", Op::Save);
+    }
+    identity::plan_limits(process, &mut draft);
     settings::plan(spec, process, host, &mut draft);
-    labels::plan(process, host, proc, &mut draft);
+    labels::plan(process, host, &mut draft);
     if wanted.is_new(Namespace::User) {
         // Not before: as root of its namespace only, the child may write its own /proc/self while dumpable.
         draft.child("runtime", Op::Undumpable);
@@ -101,15 +106,10 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
         plan_filter(filter, &mut draft);
         draft.meet(Meet::Ready);
         listener::plan(spec, &mut draft);
-        plan_ready(request, spec, state_dir, &mut draft);
-    } else if needs_nothing_when_ready(request, spec) {
-        // So neither side waits for the other: the state is on its way while the child works.
-        draft.parent("runtime", Op::Save);
-        draft.meet(Meet::Go);
+        plan_ready(request, spec, &mut draft);
+    } else if !draft.clone.alone {
         draft.meet(Meet::Ready);
-    } else {
-        draft.meet(Meet::Ready);
-        plan_ready(request, spec, state_dir, &mut draft);
+        plan_ready(request, spec, &mut draft);
     }
     hooks::plan("startContainer", &spec.hooks.start_container, Draft::child, &mut draft);
     draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
@@ -122,18 +122,23 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     draft
 }
 
-/// Whether of a container that is started at once nothing but the state is to be told before its program begins.
-fn needs_nothing_when_ready(request: &Request, spec: &Spec) -> bool {
-    let hooks = &spec.hooks;
+/// Whether the process of a container that is started at once can save the state itself, and then go on to its program: the
+/// command has nothing to do after the clone. It tells its process by the inode of its pidfd. As a relay's child it
+/// would not know its id, so not in a unit, whose cgroup it may have to be moved into.
+fn needs_no_command(request: &Request, spec: &Spec, host: &Host, draft: &Draft) -> bool {
     request.start
+        && host.kernel >= PIDFS
+        && request.unit.is_none()
+        && draft.plan.parent.is_empty()
         && request.pid_file.is_none()
         && request.pidfd_socket.is_none()
         && !spec.annotations.contains_key(&PIDFD_RECEIVER.into())
-        && ![&hooks.prestart, &hooks.create_runtime, &hooks.create_container, &hooks.start_container]
-            .iter()
-            .any(|list| !list.is_empty())
+        && spec.hooks.start_container.is_empty()
         && !late_pids(request, spec)
 }
+
+/// The first Linux in which pidfds always have inodes of their own.
+const PIDFS: (u32, u32) = (6, 10);
 
 /// The filter, after which only what it allows can be done.
 pub fn plan_filter(Compiled { program, flags }: Compiled, draft: &mut Draft) {
@@ -263,13 +268,13 @@ fn plan_hook_state(spec: &Spec, draft: &mut Draft) {
 }
 
 /// A session and a session keyring of its own, so that nothing of the caller's is shared.
-pub fn plan_session(id: &str, no_new_keyring: bool, process: &Process, proc: Slot, draft: &mut Draft) {
+pub fn plan_session(id: &str, no_new_keyring: bool, process: &Process, draft: &mut Draft) {
     draft.child("runtime", Op::Setsid);
     if !no_new_keyring {
         let name = draft.c_string("ID", &format!("_ses.{id}"));
-        labels::plan_key_label(process, true, proc, draft);
+        labels::plan_key_label(process, true, draft);
         draft.child("--no-new-keyring", Op::Keyring(name));
-        labels::plan_key_label(process, false, proc, draft);
+        labels::plan_key_label(process, false, draft);
     }
 }
 
@@ -368,7 +373,7 @@ fn plan_enter(request: &Request, spec: &Spec, own_mounts: bool, draft: &mut Draf
 }
 
 /// `linux.sysctl`: only names that a namespace of the container's own holds, else they would change the host.
-fn plan_sysctl(spec: &Spec, wanted: &Wanted, proc: Slot, draft: &mut Draft) {
+fn plan_sysctl(spec: &Spec, wanted: &Wanted, draft: &mut Draft) {
     for (name, value) in &spec.linux.sysctl {
         let origin = format!("linux.sysctl[\"{name}\"]");
         // sysctl(8): whichever of '.' and '/' comes first is the separator, the other stands for itself.
@@ -395,7 +400,8 @@ fn plan_sysctl(spec: &Spec, wanted: &Wanted, proc: Slot, draft: &mut Draft) {
             Some(_) => {
                 let path = draft.c_string(origin.clone(), &format!("sys/{path}"));
                 let bytes = value.as_bytes().to_vec();
-                draft.child(origin, Op::Write { at: At::Proc(proc), path, bytes });
+                let at = At::Proc(draft.proc());
+                draft.child(origin, Op::Write { at, path, bytes });
             }
         }
     }
@@ -442,7 +448,7 @@ fn plan_names(spec: &Spec, draft: &mut Draft) {
 pub const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 
 /// The container is created: its state is saved before anything of its own may run.
-fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft) {
+fn plan_ready(request: &Request, spec: &Spec, draft: &mut Draft) {
     let annotated = spec.annotations.get(&PIDFD_RECEIVER.into()).map(|path| {
         let origin = format!("annotations[\"{PIDFD_RECEIVER}\"]");
         (origin.clone(), draft.c_string(origin, path))
@@ -469,6 +475,7 @@ fn plan_ready(request: &Request, spec: &Spec, state_dir: Slot, draft: &mut Draft
     if request.start {
         return;
     }
+    let state_dir = draft.open("runtime", Opening::StateDir);
     if spec.hooks.start_container.is_empty() {
         // Nothing of the host stays open while it waits. Hooks would need their files.
         draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, Some(state_dir)));

@@ -69,9 +69,9 @@ pub fn kill(state: &State) -> Result<()> {
 
 /// Removes the cgroup, or has systemd do so. What is left in it is killed before, at once: systemd would ask it to end and
 /// wait (systemd.kill(5)).
-fn remove_cgroup(place: &CgroupPath, state: Option<&State>) -> Result<()> {
+fn remove_cgroup(mount: &Mount, place: &CgroupPath, state: Option<&State>) -> Result<()> {
     let made = if place.unit.is_some() { Some(0) } else { state.map(|state| state.cgroup_made) };
-    Cgroup::remove(&mount(place)?, &CString::new(place.path.as_str())?, made).at("cgroup", "")?;
+    Cgroup::remove(mount, &CString::new(place.path.as_str())?, made).at("cgroup", "")?;
     if let Some(Unit { name, user }) = &place.unit {
         let stopped = Manager::connect(*user).and_then(|manager| manager.stop(name));
         stopped.map_err(|why| anyhow!("cgroup: stop the unit {name}: {why}"))?;
@@ -80,17 +80,22 @@ fn remove_cgroup(place: &CgroupPath, state: Option<&State>) -> Result<()> {
 }
 
 /// Undoes create, in reverse: cgroup (killing what is left in it), poststop hooks, state directory last, so that a
-/// delete that fails or is killed can be repeated. `dir` is locked. A failed hook is a warning (config.md#poststop-hooks).
+/// delete that fails or is killed can be repeated. `dir` is locked; `cgroups` is the cgroup2 mount, where that is open. A failed
+/// hook is a warning (config.md#poststop-hooks).
 pub fn delete(
     dir: &Dir,
     container: Option<&Container>,
     state: Option<&State>,
     spec: Option<&Spec>,
+    cgroups: Option<&Mount>,
 ) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     if let Some(container) = container {
         if let Some(place) = &container.cgroup {
-            remove_cgroup(place, state)?;
+            match cgroups {
+                Some(mount) => remove_cgroup(mount, place, state)?,
+                None => remove_cgroup(&mount(place)?, place, state)?,
+            }
         }
         rdt::remove(&container.resctrl).at("linux.intelRdt", "")?;
         if let Some(spec) = spec

@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::plan::{Clone, Draft, Meet, Namespace, Op, Opening, Slot};
 use crate::seccomp;
 use crate::spec::{Process, Spec, Text};
+use crate::sys::process::Mark;
 use std::ffi::CString;
 
 /// What the command line and the container's state add to the process.
@@ -17,8 +18,8 @@ pub struct Request {
     pub id: String,
     /// Its first process.
     pub pid: i32,
-    /// The start time of that.
-    pub start: u64,
+    /// What it must have, to be the same one.
+    pub mark: Mark,
     /// The cgroup in which that process is, or the one that `--cgroup` names, below cgroup2's root.
     pub cgroup: Option<String>,
     /// The container's user namespace is another than the caller's.
@@ -42,8 +43,7 @@ pub struct Request {
 pub fn plan(request: &Request, spec: &Spec, process: &Process, host: &Host) -> Draft {
     let mut draft = Draft::default();
     check(process, &mut draft);
-    let proc = draft.open("runtime", Opening::Proc);
-    let init = draft.open("runtime", Opening::Process { pid: request.pid, start: request.start });
+    let init = draft.open("runtime", Opening::Process { pid: request.pid, mark: request.mark });
     let filter = spec.linux.seccomp.as_ref().and_then(|profile| seccomp::plan(profile, &mut draft));
     let namespaces = Namespaces::read(request, spec);
     draft.clone = namespaces.clone(request, host, init, &mut draft);
@@ -51,11 +51,11 @@ pub fn plan(request: &Request, spec: &Spec, process: &Process, host: &Host) -> D
     if !request.terminal.detach {
         draft.child("runtime", Op::UnblockSignals);
     }
-    identity::plan_limits(process, proc, &mut draft);
+    identity::plan_limits(process, &mut draft);
     settings::plan(spec, process, host, &mut draft);
-    labels::plan(process, host, proc, &mut draft);
+    labels::plan(process, host, &mut draft);
     plan_join(request, &namespaces, init, &mut draft);
-    create::plan_session(&request.id, request.no_new_keyring, process, proc, &mut draft);
+    create::plan_session(&request.id, request.no_new_keyring, process, &mut draft);
     console::plan(process, &request.terminal, false, &mut draft);
     plan_affinity(process, &mut draft);
     identity::plan_identity(spec, process, host, filter.is_some(), &mut draft);
@@ -114,7 +114,7 @@ impl Namespaces {
             pid: self.has(Namespace::Pid).then_some(init),
             user: (self.has(Namespace::User) && host.euid != 0).then_some(init),
             // The container's processes are there already: one with CAP_SYS_PTRACE could write into it.
-            shares_memory: false,
+            alone: false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `process`: who the program is and what it may do. Planner.
 
 use crate::host::Host;
-use crate::plan::{At, Draft, Op, Slot};
+use crate::plan::{At, Draft, Op};
 use crate::spec::{Process, Spec, Text};
 use std::ffi::CString;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ pub const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What must be done while the child is still root: limits and oom score.
-pub fn plan_limits(process: &Process, proc: Slot, draft: &mut Draft) {
+pub fn plan_limits(process: &Process, draft: &mut Draft) {
     let mut seen = Vec::new();
     for (index, limit) in process.rlimits.iter().enumerate() {
         let origin = format!("process.rlimits[{index}]");
@@ -59,7 +59,8 @@ pub fn plan_limits(process: &Process, proc: Slot, draft: &mut Draft) {
             draft.problem("process.oomScoreAdj", format!("{score} is not between -1000 and 1000"));
         }
         let bytes = score.to_string().into_bytes();
-        let write = Op::Write { at: At::Proc(proc), path: c"self/oom_score_adj".into(), bytes };
+        let at = At::Proc(draft.proc());
+        let write = Op::Write { at, path: c"self/oom_score_adj".into(), bytes };
         draft.child("process.oomScoreAdj", write);
     }
 }

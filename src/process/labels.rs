@@ -4,38 +4,33 @@
 //! execve on (apparmor's change_onexec, setexeccon(3)). Before no_new_privs, which would forbid AppArmor the change.
 
 use crate::host::Host;
-use crate::plan::{At, Draft, Op, Slot};
+use crate::plan::{At, Draft, Op};
 use crate::spec::Process;
 use std::ffi::CStr;
 
 /// The labels of the program that the child will execute.
-pub fn plan(process: &Process, host: &Host, proc: Slot, draft: &mut Draft) {
+pub fn plan(process: &Process, host: &Host, draft: &mut Draft) {
     if !process.apparmor_profile.is_empty() {
         let origin = "process.apparmorProfile";
         if !host.apparmor {
             draft.problem(origin, "AppArmor is not enabled on this host");
         }
         let bytes = format!("exec {}", &*process.apparmor_profile).into_bytes();
-        write(origin, c"self/attr/apparmor/exec", bytes, proc, draft);
+        write(origin, c"self/attr/apparmor/exec", bytes, draft);
     }
     if !process.selinux_label.is_empty() {
         check_selinux("process.selinuxLabel", host, draft);
-        write(
-            "process.selinuxLabel",
-            c"self/attr/exec",
-            process.selinux_label.as_bytes().into(),
-            proc,
-            draft,
-        );
+        let bytes = process.selinux_label.as_bytes().into();
+        write("process.selinuxLabel", c"self/attr/exec", bytes, draft);
     }
 }
 
 /// The label of keys that are made from here on, such as the session keyring (setkeycreatecon(3)); without `label`, again
 /// the kernel's choice.
-pub fn plan_key_label(process: &Process, label: bool, proc: Slot, draft: &mut Draft) {
+pub fn plan_key_label(process: &Process, label: bool, draft: &mut Draft) {
     if !process.selinux_label.is_empty() {
         let bytes = if label { process.selinux_label.as_bytes().into() } else { Vec::new() };
-        write("process.selinuxLabel", c"self/attr/keycreate", bytes, proc, draft);
+        write("process.selinuxLabel", c"self/attr/keycreate", bytes, draft);
     }
 }
 
@@ -46,8 +41,9 @@ fn check_selinux(origin: &'static str, host: &Host, draft: &mut Draft) {
     }
 }
 
-fn write(origin: &'static str, path: &CStr, bytes: Vec<u8>, proc: Slot, draft: &mut Draft) {
-    draft.child(origin, Op::Write { at: At::Proc(proc), path: path.into(), bytes });
+fn write(origin: &'static str, path: &CStr, bytes: Vec<u8>, draft: &mut Draft) {
+    let at = At::Proc(draft.proc());
+    draft.child(origin, Op::Write { at, path: path.into(), bytes });
 }
 
 #[cfg(test)]
@@ -65,9 +61,9 @@ mod tests {
         };
         let of = |host: &Host| {
             let mut draft = Draft::default();
-            plan_key_label(&process, true, Slot(1), &mut draft);
-            plan(&process, host, Slot(1), &mut draft);
-            plan_key_label(&process, false, Slot(1), &mut draft);
+            plan_key_label(&process, true, &mut draft);
+            plan(&process, host, &mut draft);
+            plan_key_label(&process, false, &mut draft);
             draft
         };
         let problems: Vec<_> = of(&host).problems.iter().map(|problem| problem.origin.to_string()).collect();

@@ -11,6 +11,7 @@
 //! Used on both sides of the clone; must not allocate.
 
 use crate::sys::{Errno, Result, fs, socket};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::os::fd::AsFd;
 
 /// A message: a rendezvous reached (errno 0), or the failure of a step.
@@ -23,6 +24,32 @@ pub struct Word {
     /// What goes with it: the status of a failed hook, the process id that a relay made, the number of the child's
     /// descriptor that is a filter's listener.
     pub value: i32,
+}
+
+/// A word in memory that a child shares with the command, which sleeps until the child has ended or executed its program.
+#[derive(Debug, Default)]
+pub struct Told([AtomicU32; 3], AtomicBool);
+
+impl Told {
+    /// Leaves a word, in the place of the one before.
+    pub fn tell(&self, word: Word) {
+        let Told([step, errno, value], told) = self;
+        step.store(word.step, Ordering::Relaxed);
+        errno.store(word.errno.cast_unsigned(), Ordering::Relaxed);
+        value.store(word.value.cast_unsigned(), Ordering::Relaxed);
+        told.store(true, Ordering::Relaxed);
+    }
+
+    /// The last word, if there was one.
+    #[must_use]
+    pub fn word(&self) -> Option<Word> {
+        let Told([step, errno, value], told) = self;
+        told.load(Ordering::Relaxed).then(|| Word {
+            step: step.load(Ordering::Relaxed),
+            errno: errno.load(Ordering::Relaxed).cast_signed(),
+            value: value.load(Ordering::Relaxed).cast_signed(),
+        })
+    }
 }
 
 const SIZE: usize = 12;

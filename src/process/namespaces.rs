@@ -98,9 +98,15 @@ impl Wanted {
         self.joined.iter().find(|(k, ..)| *k == kind).map(|(_, slot, _)| *slot)
     }
 
-    /// What the clone itself makes. `start`: the program is executed at once.
+    /// Whether the child may use the command's memory ([`Clone::alone`]).
     #[must_use]
-    pub fn by_clone(&self, start: bool) -> Clone {
+    pub fn may_share_memory(&self) -> bool {
+        self.is_new(Namespace::Pid) && self.is_shared(Namespace::User) && self.is_shared(Namespace::Time)
+    }
+
+    /// What the clone itself makes.
+    #[must_use]
+    pub fn by_clone(&self) -> Clone {
         let in_clone = |kind: &Namespace| match kind {
             Namespace::Time => false,
             Namespace::User | Namespace::Pid => true,
@@ -110,16 +116,13 @@ impl Wanted {
             namespaces: self.new.iter().copied().filter(in_clone).collect(),
             pid: self.slot(Namespace::Pid),
             user: self.slot(Namespace::User),
-            shares_memory: start
-                && self.is_new(Namespace::Pid)
-                && self.is_shared(Namespace::User)
-                && self.is_shared(Namespace::Time),
+            alone: false,
         }
     }
 }
 
 /// The steps that bring the child into its namespaces, before anything else it does.
-pub fn plan(spec: &Spec, host: &Host, wanted: &Wanted, proc: Slot, draft: &mut Draft) {
+pub fn plan(spec: &Spec, host: &Host, wanted: &Wanted, draft: &mut Draft) {
     check(spec, wanted, draft);
     if wanted.is_new(Namespace::User) {
         plan_user(spec, host, draft);
@@ -131,13 +134,13 @@ pub fn plan(spec: &Spec, host: &Host, wanted: &Wanted, proc: Slot, draft: &mut D
             draft.child(origin.clone(), Op::Setns(*slot, *kind));
         }
     }
-    let in_clone = wanted.by_clone(false).namespaces;
+    let in_clone = wanted.by_clone().namespaces;
     let later: Vec<Namespace> = wanted.new.iter().copied().filter(|kind| !in_clone.contains(kind)).collect();
     if !later.is_empty() {
         draft.child("linux.namespaces", Op::Unshare(later));
     }
     if wanted.is_new(Namespace::Time) {
-        plan_time(spec, proc, draft);
+        plan_time(spec, draft);
     }
     if wanted.is_new(Namespace::Network) {
         draft.child("linux.namespaces", Op::LoopbackUp);
@@ -201,7 +204,8 @@ fn plan_user(spec: &Spec, host: &Host, draft: &mut Draft) {
 }
 
 /// time_namespaces(7): offsets, then entering through /proc/self/ns/time_for_children.
-fn plan_time(spec: &Spec, proc: Slot, draft: &mut Draft) {
+fn plan_time(spec: &Spec, draft: &mut Draft) {
+    let proc = draft.proc();
     for (clock, offset) in &spec.linux.time_offsets {
         let origin = format!("linux.timeOffsets.{clock}");
         if !matches!(&**clock, "monotonic" | "boottime") {

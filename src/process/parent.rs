@@ -3,17 +3,18 @@
 
 mod cgroup;
 
-use super::clone::{Child, Relay, Spawner, directly};
+use super::clone::{self, Child, Relay};
 use super::fault::{child_fault, death, hook_fault};
 use super::holder::Holder;
 use super::hooks::{self, write_hook_state};
 use super::idmap::{self, namespace_fault};
-use super::link::{self, Word};
+use super::link::{self, Told, Word};
 use super::listener;
 use super::netdev;
 use super::notify;
 use super::rdt::Groups;
-use super::ready::{Ready, Vectors, hook_files, slot};
+use super::ready::{Ready, Vectors, Voice, hook_files, slot};
+use super::record::Record;
 use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Controllers, Mount, Pressure};
@@ -22,17 +23,17 @@ use crate::mounts::layered;
 use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Plan, Step, Unit, UserNamespace};
 use crate::state::{self, Container, Dir, State};
 use crate::sys::fs::{self, Resolve};
+use crate::sys::process::Born;
 use crate::sys::{Errno, mount, process, socket};
 use anyhow::{Context, Result, bail};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
 
 /// What a plan needs to be performed.
-pub struct Job<'p, 'a> {
-    /// The lists, which the spawner's thread needs, too.
-    pub plan: &'p Plan,
+pub struct Job<'a> {
+    /// The lists.
+    pub plan: &'a Plan,
     /// What container.json says, or will say.
     pub container: &'a Container,
     /// cgroup2, unless the container has no cgroup of its own.
@@ -61,12 +62,12 @@ pub struct Created {
     pub dir: Dir,
     /// Its first process.
     pub child: Child,
-    /// The command's end of the link, which ends when the program is executed.
-    pub link: OwnedFd,
+    /// The command's end of the link, which ends when the program is executed; none if that is so already.
+    pub link: Option<OwnedFd>,
     /// The state that was saved.
     pub state: State,
     /// Its cgroup, if it has one of its own.
-    pub cgroup: Option<Arc<Cgroup>>,
+    pub cgroup: Option<Cgroup>,
     /// Where the command gets the terminal from that it is to copy.
     pub terminal: Option<OwnedFd>,
     /// What the program says of itself, of a container that is started at once.
@@ -82,12 +83,10 @@ pub struct Entered {
 }
 
 /// Everything made so far, for going on and for undoing.
-struct Parent<'p, 'a> {
-    job: &'a Job<'p, 'a>,
+struct Parent<'a> {
+    job: &'a Job<'a>,
     vectors: Vectors<'a>,
-    /// Shared with the child from the clone on.
-    slots: Arc<Vec<Option<OwnedFd>>>,
-    spawner: Option<Spawner<'p>>,
+    slots: Vec<Option<OwnedFd>>,
     /// User namespaces that were made for id-mapped mounts.
     mappings: Vec<(&'a UserNamespace, OwnedFd)>,
     /// Those of resctrl.
@@ -95,8 +94,7 @@ struct Parent<'p, 'a> {
     /// The number of the child's descriptor that is its filter's listener.
     listener: i32,
     dir: Option<Dir>,
-    /// Shared with the thread that makes the child.
-    cgroup: Option<Arc<Cgroup>>,
+    cgroup: Option<Cgroup>,
     /// The unit that systemd has made.
     unit: Option<&'a Unit>,
     /// The process in the unit's cgroup until the child is there.
@@ -112,18 +110,18 @@ struct Parent<'p, 'a> {
     relay: Option<notify::Relay>,
 }
 
-/// Performs the parent's list of a container that is to be made, whose process comes from `spawner` where there is one. After
-/// an error nothing of it is left.
-pub fn create<'p>(job: &Job<'p, '_>, spawner: Option<Spawner<'p>>) -> Result<Created> {
-    let mut parent = perform(job, spawner)?;
-    let made = (parent.dir.take(), parent.child.take(), parent.link.take(), parent.state.take());
+/// Performs the parent's list of a container that is to be made. After an error nothing of it is left.
+pub fn create(job: &Job) -> Result<Created> {
+    let mut parent = perform(job)?;
+    let made = (parent.dir.take(), parent.child.take(), parent.state.take());
     let (cgroup, terminal, relay) = (parent.cgroup.take(), parent.terminal.take(), parent.relay.take());
+    let link = parent.link.take();
     if job.new.as_ref().is_some_and(|new| new.waits) {
         // `create` ends now, which closes everything at once.
         std::mem::forget(parent);
     }
     match made {
-        (Some(dir), Some(child), Some(link), Some(state)) => {
+        (Some(dir), Some(child), Some(state)) => {
             Ok(Created { dir, child, link, state, cgroup, terminal, relay })
         }
         _ => bail!("runtime: the plan makes no container"),
@@ -132,18 +130,18 @@ pub fn create<'p>(job: &Job<'p, '_>, spawner: Option<Spawner<'p>>) -> Result<Cre
 
 /// Performs the parent's list of a program that is to run in a container. After an error it does not.
 pub fn enter(job: &Job) -> Result<Entered> {
-    let parent = perform(job, None)?;
+    let parent = perform(job)?;
     let child = parent.child.context("runtime: the plan makes no process")?;
     Ok(Entered { child, terminal: parent.terminal })
 }
 
-fn perform<'p, 'a>(job: &'a Job<'p, 'a>, spawner: Option<Spawner<'p>>) -> Result<Parent<'p, 'a>> {
+fn perform<'a>(job: &'a Job<'a>) -> Result<Parent<'a>> {
     let mut slots = Vec::new();
     slots.resize_with(job.plan.slots.len(), || None);
     let mut parent = Parent {
         job,
         vectors: Vectors::new(&job.plan.parent),
-        slots: Arc::new(slots),
+        slots,
         mappings: Vec::new(),
         groups: None,
         listener: 0,
@@ -151,7 +149,6 @@ fn perform<'p, 'a>(job: &'a Job<'p, 'a>, spawner: Option<Spawner<'p>>) -> Result
         cgroup: None,
         unit: None,
         holder: None,
-        spawner,
         child: None,
         link: None,
         process: None,
@@ -170,8 +167,9 @@ fn perform<'p, 'a>(job: &'a Job<'p, 'a>, spawner: Option<Spawner<'p>>) -> Result
 
 /// Waits until the program of `run` is executed, which ends the link.
 pub fn await_exec(job: &Job, created: &Created) -> Result<()> {
-    match link::receive(&created.link).at("runtime", "wait for the program to be executed")? {
-        Some(word) => Err(child_fault(job.plan, word, None, pressure(created.cgroup.as_deref()))),
+    let Some(link) = &created.link else { return Ok(()) };
+    match link::receive(link).at("runtime", "wait for the program to be executed")? {
+        Some(word) => Err(child_fault(job.plan, word, None, pressure(created.cgroup.as_ref()))),
         None => Ok(()),
     }
 }
@@ -188,7 +186,7 @@ fn fault(side: &str) -> Option<usize> {
     std::env::var("CASQUE_FAULT").ok()?.strip_prefix(side)?.strip_prefix(':')?.parse().ok()
 }
 
-impl<'p: 'a, 'a> Parent<'p, 'a> {
+impl<'a> Parent<'a> {
     fn perform(&mut self, number: usize, step: &'a Step) -> Result<()> {
         if fault("parent") == Some(number) {
             return Err(self.at(step, Errno::ECANCELED).into());
@@ -200,16 +198,14 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
             Op::Unit(unit) => self.start_unit(step, unit)?,
             Op::EnterCgroup(path) => {
                 let mount = self.job.cgroups.context("cgroup: the container has none of its own")?;
-                self.cgroup = Some(Arc::new(Cgroup::open(mount, path).at(step.origin.to_string(), "")?));
+                self.cgroup = Some(Cgroup::open(mount, path).at(step.origin.to_string(), "")?);
             }
             Op::DeviceProgram(program) => self.attach_devices(step, program)?,
             Op::Delegate(uid) => self.delegate(step, *uid)?,
             Op::Open(slot) => {
                 let opening = self.job.plan.slots.get(slot.0).context("runtime: a slot that is not there")?;
                 let fd = self.open(step, opening)?;
-                let slots =
-                    Arc::get_mut(&mut self.slots).context("runtime: a slot that is opened too late")?;
-                if let Some(place) = slots.get_mut(slot.0) {
+                if let Some(place) = self.slots.get_mut(slot.0) {
                     *place = Some(fd);
                 }
             }
@@ -229,7 +225,7 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
             Op::Listener { path, metadata } => self.send_listener(step, path, metadata)?,
             Op::Resctrl(group) => self.groups = Some(Groups::make(&step.origin, group)?),
             Op::ResctrlJoin => self.join_groups().map_err(|errno| self.at(step, errno))?,
-            Op::Save => self.save()?,
+            Op::Save => self.save(step)?,
             Op::PidFile(path) => self.write_pid_file(path).map_err(|errno| self.at(step, errno))?,
             Op::SendPidfd(to) => self.send_pidfd(*to).map_err(|errno| self.at(step, errno))?,
             // The child's own; a test walks all plans to see that none of them stands here.
@@ -251,8 +247,8 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
         dir.add(c"container.json", &serde_json::to_vec(self.job.container)?)?;
         dir.add(c"config.json", new.config)?;
         if new.waits {
-            dir.add(c"plan.json", &serde_json::to_vec(&self.job.plan.rest())?)?;
             dir.add_fifo()?;
+            dir.add(c"plan.json", &serde_json::to_vec(&self.job.plan.rest())?)?;
         }
         Ok(())
     }
@@ -264,8 +260,8 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
             Opening::Tree { path, recursive, .. } => mount::clone_tree(fs::cwd(), path, *recursive),
             Opening::Directory { path } => fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0),
             Opening::Namespace { path, kind } => open_namespace(path, *kind),
-            Opening::Process { pid, start } => {
-                state::pidfd(*pid, *start).and_then(|pidfd| pidfd.ok_or(Errno::ESRCH))
+            Opening::Process { pid, mark } => {
+                state::pidfd(*pid, *mark).and_then(|pidfd| pidfd.ok_or(Errno::ESRCH))
             }
             Opening::Socket { path } => socket::connect(path),
             Opening::Terminal => socket::pair().map(|(ours, theirs)| {
@@ -306,8 +302,8 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
             }
             new @ UserNamespace::New { uid_map, gid_map } => {
                 if self.mappings.iter().all(|(made, _)| *made != new) {
-                    let proc = slot(self.job.plan, &self.slots, &Opening::Proc).map_err(fault)?;
-                    let made = idmap::user_namespace(proc, uid_map, gid_map).map_err(fault)?;
+                    let proc = open_proc().map_err(fault)?;
+                    let made = idmap::user_namespace(proc.as_fd(), uid_map, gid_map).map_err(fault)?;
                     self.mappings.push((new, made));
                 }
                 let made = self.mappings.iter().find(|(made, _)| *made == new);
@@ -317,7 +313,7 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
         }
     }
 
-    fn how(&self) -> Result<&'p crate::plan::Clone> {
+    fn how(&self) -> Result<&'a crate::plan::Clone> {
         let how = self.job.plan.parent.iter().find_map(|step| match &step.op {
             Op::Clone(how) => Some(how),
             _ => None,
@@ -326,48 +322,68 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
     }
 
     fn clone(&mut self, step: &Step) -> Result<()> {
-        let cgroup = self.cgroup.clone();
-        let (ready, ours) = self.ready().map_err(|errno| self.at(step, errno))?;
-        let made = match self.spawner.take() {
-            Some(spawner) => spawner.spawn(ready, self.how()?, cgroup, &ours),
-            None => {
-                let (how, cgroup) = (self.how()?, cgroup.as_ref().map(|cgroup| cgroup.as_fd()));
-                if how.user.is_some() {
-                    Relay::make(&ready, how, cgroup).and_then(|relay| relay.spawn(&ours))
-                } else {
-                    directly(&ready, how, cgroup)
-                }
-            }
-        };
-        let (child, link) = match made {
-            // A birth there takes rights over the nearest cgroup that is above both, too (cgroups(7)), which users do not have
-            // in a session. systemd may move processes, but only such that are there.
-            Err(Errno::EACCES) if self.container_unit().is_some() => {
-                let (ready, ours) = self.ready().map_err(|errno| self.at(step, errno))?;
-                let relay = Relay::make(&ready, self.how()?, None).map_err(|errno| self.at(step, errno))?;
-                self.move_into_unit(step, relay.pid)?;
-                (relay.spawn(&ours).map_err(|errno| self.at(step, errno))?, ours)
-            }
-            other => (other.map_err(|errno| self.at(step, errno))?, ours),
-        };
-        self.link = Some(link);
-        self.child = Some(child);
+        let how = self.how()?;
+        if how.alone {
+            self.clone_alone(step, how)?;
+        } else {
+            let (child, link) = self.clone_with_link(step, how)?;
+            self.child = Some(child);
+            self.link = Some(link);
+        }
         self.holder = None;
         Ok(())
     }
 
-    /// All that the child needs, and the command's end of its link.
-    fn ready(&self) -> crate::sys::Result<(Ready<'p>, OwnedFd)> {
-        let (ours, theirs) = socket::pair()?;
-        let ready = Ready {
-            plan: self.job.plan,
-            slots: Arc::clone(&self.slots),
-            link: theirs,
-            far_end: ours.as_raw_fd(),
-            vectors: Vectors::new(&self.job.plan.child),
-            fault: fault("child"),
+    /// Sleeps until the child has executed its program, which has saved the state before.
+    fn clone_alone(&mut self, step: &Step, how: &crate::plan::Clone) -> Result<()> {
+        let record = self.record()?;
+        let voice = Voice::Memory { born: Born::default(), told: Told::default(), record };
+        let ready = self.ready(voice);
+        let child = clone::alone(&ready, how, self.cgroup.as_ref().map(AsFd::as_fd));
+        let child = child.map_err(|errno| self.at(step, errno))?;
+        let Voice::Memory { told, record, .. } = ready.voice else { unreachable!() };
+        let word = told.word();
+        let mark = state::mark(child.pid, &child.pidfd);
+        let state = mark.map(|mark| State::new(child.pid, mark, record.created, record.cgroup_made));
+        self.child = Some(child);
+        match word {
+            Some(Word { errno: 0, .. }) => self.state = Some(state.map_err(|errno| self.at(step, errno))?),
+            Some(word) => return Err(self.failed(word)),
+            None => return Err(self.died()),
+        }
+        Ok(())
+    }
+
+    fn clone_with_link(&self, step: &Step, how: &crate::plan::Clone) -> Result<(Child, OwnedFd)> {
+        let at = |errno| self.at(step, errno);
+        let cgroup = self.cgroup.as_ref().map(AsFd::as_fd);
+        let (voice, link) = voices().map_err(at)?;
+        let ready = self.ready(voice);
+        // The command has hooks to run, which are not to be born in the container's pid namespace; `exec` has none.
+        let made = if how.user.is_some() || how.pid.is_some() && self.job.new.is_some() {
+            Relay::make(&ready, how, cgroup).and_then(|relay| relay.spawn(&link))
+        } else {
+            clone::with_command(&ready, how, cgroup)
         };
-        Ok((ready, ours))
+        match made {
+            // A birth there takes rights over the nearest cgroup that is above both, too (cgroups(7)), which users do not have
+            // in a session. systemd may move processes, but only such that are there.
+            Err(Errno::EACCES) if self.container_unit().is_some() => {
+                let (voice, link) = voices().map_err(at)?;
+                let ready = self.ready(voice);
+                let relay = Relay::make(&ready, how, None).map_err(at)?;
+                self.move_into_unit(step, relay.pid)?;
+                Ok((relay.spawn(&link).map_err(at)?, link))
+            }
+            other => Ok((other.map_err(at)?, link)),
+        }
+    }
+
+    /// All that the child needs.
+    fn ready<'r>(&'r self, voice: Voice<'r>) -> Ready<'r> {
+        let plan = self.job.plan;
+        let (vectors, fault) = (Vectors::new(&plan.child), fault("child"));
+        Ready { plan, slots: &self.slots, voice, vectors, fault }
     }
 
     /// Waits for the child, or sends it on.
@@ -395,13 +411,16 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
                 self.listener = word.value;
                 Ok(())
             }
-            Some(word) => {
-                let files = hook_files(self.job.plan, &self.slots).ok();
-                let output = files.map(|files| files.output);
-                Err(child_fault(self.job.plan, word, output, pressure(self.cgroup.as_deref())))
-            }
+            Some(word) => Err(self.failed(word)),
             None => Err(self.died()),
         }
+    }
+
+    /// The child's step that failed, in the words of its list.
+    fn failed(&self, word: Word) -> anyhow::Error {
+        let files = hook_files(self.job.plan, &self.slots).ok();
+        let output = files.map(|files| files.output);
+        child_fault(self.job.plan, word, output, pressure(self.cgroup.as_ref()))
     }
 
     /// The link is close-on-exec: its end is that of the child's list.
@@ -409,7 +428,7 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
         let link = self.link.as_ref().context("runtime: there is no child yet")?;
         match link::receive(link).map_err(|errno| self.at(step, errno))? {
             None => Ok(()),
-            Some(word) => Err(child_fault(self.job.plan, word, None, pressure(self.cgroup.as_deref()))),
+            Some(word) => Err(child_fault(self.job.plan, word, None, pressure(self.cgroup.as_ref()))),
         }
     }
 
@@ -423,7 +442,7 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
     /// The child ended without a word.
     fn died(&self) -> anyhow::Error {
         let status = self.child.as_ref().and_then(|child| process::wait(&child.pidfd).ok());
-        death(self.job.plan, status, pressure(self.cgroup.as_deref()))
+        death(self.job.plan, status, pressure(self.cgroup.as_ref()))
     }
 
     fn write(&mut self, step: &Step, at: At, path: &CStr, bytes: &[u8]) -> Result<()> {
@@ -465,7 +484,7 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
     /// /proc/PID of the child, in the host's verified procfs.
     fn process_dir(&mut self) -> crate::sys::Result<&OwnedFd> {
         if self.process.is_none() {
-            let proc = slot(self.job.plan, &self.slots, &Opening::Proc)?;
+            let proc = open_proc()?;
             let pid = self.child.as_ref().ok_or(Errno::ESRCH)?.pid;
             let name = CString::new(pid.to_string()).map_err(|_| Errno::EINVAL)?;
             let flags = fs::O_PATH | fs::O_DIRECTORY;
@@ -520,16 +539,19 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
             .map_err(|failure| hook_fault(&step.origin, hook, failure, Some(files.output)))
     }
 
-    fn save(&mut self) -> Result<()> {
-        let (Some(child), Some(dir)) = (&self.child, &self.dir) else { bail!("runtime: nothing to save") };
-        let state = State {
-            pid: child.pid,
-            start: state::start_time(child.pid).with_context(|| format!("process {} is gone", child.pid))?,
-            created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
-            cgroup_made: self.cgroup.as_ref().map_or(0, |cgroup| cgroup.made()),
-        };
-        dir.save(&state)?;
-        self.state = Some(state);
+    fn record(&self) -> Result<Record<'_>> {
+        let dir = self.dir.as_ref().context("runtime: nothing to save")?;
+        let created = humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string();
+        let cgroup_made = self.cgroup.as_ref().map_or(0, Cgroup::made);
+        Ok(Record { dir: dir.as_fd(), created, cgroup_made })
+    }
+
+    fn save(&mut self, step: &Step) -> Result<()> {
+        let child = self.child.as_ref().context("runtime: nothing to save")?;
+        let record = self.record()?;
+        let mark = state::mark(child.pid, &child.pidfd).map_err(|errno| self.at(step, errno))?;
+        record.save(child.pid, mark).map_err(|errno| self.at(step, errno))?;
+        self.state = Some(State::new(child.pid, mark, record.created, record.cgroup_made));
         Ok(())
     }
 
@@ -586,7 +608,7 @@ impl<'p: 'a, 'a> Parent<'p, 'a> {
             let _ = process::pidfd_send_signal(&child.pidfd, libc::SIGKILL);
             let _ = process::wait(&child.pidfd);
         }
-        self.slots = Arc::default();
+        self.slots = Vec::new();
         if let (Some(cgroup), Some(mount), Some(_)) = (self.cgroup.take(), self.job.cgroups, &self.job.new)
             && let Err((what, errno)) = Cgroup::remove(mount, cgroup.path(), Some(cgroup.made()))
         {
@@ -630,6 +652,12 @@ fn innermost_pid(status: &[u8]) -> Option<i32> {
     let text = std::str::from_utf8(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     line.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
+/// The two ends of a link: the child's, and the command's.
+fn voices<'a>() -> crate::sys::Result<(Voice<'a>, OwnedFd)> {
+    let (ours, near) = socket::pair()?;
+    Ok((Voice::Link { near, far_end: ours.as_raw_fd() }, ours))
 }
 
 /// The host's procfs, which must be one, and whole: root inode 1 (security invariant of CVE-2019-16884).

@@ -3,11 +3,12 @@
 //! Made by the parent just before the clone; the child finds all here and makes nothing.
 
 use super::hooks::{Files, STREAMS};
+use super::link::Told;
+use super::record::Record;
 use crate::plan::{Op, Opening, Plan, Step};
-use crate::sys::process::Vector;
+use crate::sys::process::{Born, Vector};
 use crate::sys::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::Arc;
 
 /// Argument and environment arrays of the steps that execute something, by the steps' numbers.
 pub struct Vectors<'a>(Vec<(usize, Vector<'a>, Vector<'a>)>);
@@ -36,15 +37,44 @@ pub struct Ready<'a> {
     /// The lists.
     pub plan: &'a Plan,
     /// The open descriptors, by slot.
-    pub slots: Arc<Vec<Option<OwnedFd>>>,
-    /// The child's end of the link.
-    pub link: OwnedFd,
-    /// The command's end, which each clone has a copy of and must close: else it would never see the command die.
-    pub far_end: RawFd,
+    pub slots: &'a [Option<OwnedFd>],
+    /// How it talks to the command.
+    pub voice: Voice<'a>,
     /// Arrays for the child's steps.
     pub vectors: Vectors<'a>,
     /// The child's step that a test wants to fail; always `None` in a release build.
     pub fault: Option<usize>,
+}
+
+/// How a child talks to the command.
+pub enum Voice<'a> {
+    /// By a link.
+    Link {
+        /// The child's end.
+        near: OwnedFd,
+        /// The command's end.
+        far_end: RawFd,
+    },
+    /// By the memory that it shares with the command, which sleeps: it has one last word, and what is to be done after the clone
+    /// it does itself.
+    Memory {
+        /// Filled before its first instruction.
+        born: Born,
+        /// The step that it failed at; or that of its program, with no error, when it gets there.
+        told: Told,
+        /// For [`Op::Save`].
+        record: Record<'a>,
+    },
+}
+
+impl Ready<'_> {
+    /// The child's end of the link.
+    pub fn link(&self) -> Result<&OwnedFd> {
+        match &self.voice {
+            Voice::Link { near, .. } => Ok(near),
+            Voice::Memory { .. } => Err(Errno::ENOTCONN),
+        }
+    }
 }
 
 /// The descriptor of the slot that holds this.

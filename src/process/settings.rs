@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_memory_policy_has_nodes_where_its_mode_needs_them() {
-        let host = Host::example(&Spec::default());
+        let host = Host { kernel: (6, 1), ..Host::example(&Spec::default()) };
         let of = |mode: &'static str, nodes: &'static str, flags: &[&'static str]| {
             let flags = flags.iter().map(|flag| Text::from(*flag)).collect();
             let policy = MemoryPolicy { mode: mode.into(), nodes: nodes.into(), flags };

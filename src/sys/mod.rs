@@ -16,6 +16,7 @@
 pub mod alloc;
 pub mod bpf;
 pub mod cred;
+pub mod entry;
 pub mod fs;
 pub mod layered;
 pub mod map;

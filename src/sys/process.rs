@@ -54,80 +54,55 @@ pub fn clone3(flags: u64, exit_signal: i32, cgroup: Option<BorrowedFd>) -> Resul
     }
 }
 
-/// What the kernel tells of a new process before that runs: its id and its pidfd.
+/// Where the kernel writes the id of a new process, before that runs.
 #[derive(Debug, Default)]
-pub struct Born {
-    pid: AtomicI32,
-    pidfd: AtomicI32,
-}
+pub struct Born(AtomicI32);
 
 impl Born {
-    /// Takes them; `None` if no process was made, or if they were taken.
-    pub fn take(&self) -> Option<(i32, OwnedFd)> {
-        let pid = self.pid.swap(0, Ordering::Relaxed);
-        let pidfd = self.pidfd.swap(-1, Ordering::Relaxed);
-        (pid > 0).then(|| (pid, own(pidfd.into())))
-    }
-
-    /// Arguments of clone3(2) that have the kernel write here.
-    fn arguments(&self, flags: u64, cgroup: Option<BorrowedFd>) -> libc::clone_args {
-        // SAFETY: clone_args is a plain kernel structure for which all zeroes is a valid value.
-        let mut args: libc::clone_args = unsafe { MaybeUninit::zeroed().assume_init() };
-        args.flags = flags | clone::PIDFD | libc::CLONE_PARENT_SETTID as u64;
-        args.exit_signal = libc::SIGCHLD as u64;
-        args.parent_tid = self.pid.as_ptr() as u64;
-        args.pidfd = self.pidfd.as_ptr() as u64;
-        args.cgroup = cgroup.map_or(0, |fd| fd.as_raw_fd() as u64);
-        args
+    /// The id in the pid namespace of the process that made it.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Which of two equal processes the caller now is.
-pub enum Copied {
-    /// The one that called.
-    Original,
-    /// The new one.
-    Child,
-}
-
-/// As [`clone3`], for a caller that does not wait for the call to come back: `born` is filled before the child runs.
-pub fn clone_copying(flags: u64, cgroup: Option<BorrowedFd>, born: &Born) -> Result<Copied> {
-    let args = born.arguments(flags, cgroup);
-    // SAFETY: as in `clone3`; `born` lives over the call.
-    match check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) })? {
-        0 => Ok(Copied::Child),
-        _ => Ok(Copied::Original),
-    }
-}
-
-/// Makes a process that shares this one's memory and runs `run(with)`, while the calling thread sleeps until that has called
-/// execve or ended (clone3(2), `CLONE_VM` and `CLONE_VFORK`). Other threads go on. `born` is filled before the child runs.
+/// Makes a process that shares this one's memory and runs `run(with)`, while this one sleeps until that has called execve or
+/// ended (clone3(2), `CLONE_VM` and `CLONE_VFORK`). There must be no other thread. `born` is filled before the child runs; its
+/// id and pidfd are given back.
 ///
-/// The child uses the calling thread's stack below the frames that are there; `room` bytes of it must be free. `run` must not allocate, nor use what another thread has locked, nor change what others read: it has this thread's
-/// storage for thread-local values, and nobody who would undo what it does there.
+/// The child uses the stack below the frames that are there. `run` must not allocate: it has this thread's storage for
+/// thread-local values, and nobody who would undo what it does there.
 pub fn clone_sharing<T: Sync>(
     flags: u64,
     cgroup: Option<BorrowedFd>,
     born: &Born,
-    room: usize,
     run: fn(&T) -> !,
     with: &T,
-) -> Result<()> {
+) -> Result<(i32, OwnedFd)> {
+    /// What the kernel is told of the stack's size; it grows as any other does.
+    const ROOM: u64 = 64 << 10;
     struct Task<'a, T> {
         run: fn(&T) -> !,
         with: &'a T,
     }
     extern "C" fn enter<T>(task: *const Task<T>) -> ! {
-        // SAFETY: it is the one below, on the stack of the thread that sleeps meanwhile.
+        // SAFETY: it is the one below, on the stack of the process that sleeps meanwhile.
         let task = unsafe { &*task };
         (task.run)(task.with)
     }
     let task = Task { run, with };
     // Behind this frame and the red zone below it; the ABI of both machines wants 16 bytes.
     let end = ((&raw const task) as u64 - 1024) & !15;
-    let mut args = born.arguments(flags | clone::VM | clone::VFORK, cgroup);
-    args.stack_size = room as u64 & !15;
-    args.stack = end - args.stack_size;
+    let mut pidfd: i32 = -1;
+    // SAFETY: clone_args is a plain kernel structure for which all zeroes is a valid value.
+    let mut args: libc::clone_args = unsafe { MaybeUninit::zeroed().assume_init() };
+    args.flags = flags | clone::VM | clone::VFORK | clone::PIDFD | libc::CLONE_PARENT_SETTID as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.parent_tid = born.0.as_ptr() as u64;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.cgroup = cgroup.map_or(0, |fd| fd.as_raw_fd() as u64);
+    args.stack_size = ROOM;
+    args.stack = end - ROOM;
     let enter: extern "C" fn(*const Task<T>) -> ! = enter::<T>;
     let result: i64;
     // SAFETY: the child begins below the caller's frame, where nothing is while the caller sleeps, and never comes back from
@@ -172,7 +147,7 @@ pub fn clone_sharing<T: Sync>(
     }
     match i32::try_from(-result) {
         Ok(errno) if errno > 0 => Err(Errno::from_raw(errno)),
-        _ => Ok(()),
+        _ => Ok((result as i32, own(pidfd.into()))),
     }
 }
 
@@ -198,6 +173,38 @@ pub fn wait(pidfd: impl AsFd) -> Result<i32> {
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: no memory is passed.
     check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).map(own)
+}
+
+/// What tells a process from a later one that gets its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The inode of its pidfds, which no other process of this boot has had or will have (Linux 6.9, pidfs).
+    Inode(u64),
+    /// Its start time in clock ticks since boot (proc_pid_stat(5), field 22), where pidfds have no inodes of their own.
+    Start(u64),
+}
+
+impl Default for Mark {
+    /// That of no process.
+    fn default() -> Mark {
+        Mark::Start(0)
+    }
+}
+
+/// The inode of the process behind a pidfd; `None` from kernels that give all pidfds the same one.
+pub fn pidfd_inode(pidfd: impl AsFd) -> Result<Option<u64>> {
+    const PID_FS_MAGIC: u64 = 0x5049_4446;
+    if super::fs::magic(&pidfd)? == PID_FS_MAGIC {
+        Ok(Some(super::fs::stat(&pidfd)?.st_ino))
+    } else {
+        Ok(None)
+    }
+}
+
+/// Whether the process behind a pidfd has ended, be it waited for or not.
+pub fn has_ended(pidfd: impl AsFd) -> Result<bool> {
+    let pidfd = pidfd.as_fd().as_raw_fd();
+    poll(&mut [libc::pollfd { fd: pidfd, events: libc::POLLIN, revents: 0 }], 0).map(|ready| ready > 0)
 }
 
 /// Sends a signal; 0 only asks whether the process is there (pidfd_send_signal(2)).

@@ -9,15 +9,14 @@ use crate::process::holder::Holder;
 use crate::state;
 use anyhow::{Context, Result};
 use std::ffi::CStr;
-use std::sync::Arc;
 
-impl<'a> Parent<'_, 'a> {
+impl<'a> Parent<'a> {
     pub(super) fn make_cgroup(&mut self, step: &Step, path: &CStr) -> Result<()> {
         let controllers = self.job.new.as_ref().and_then(|new| new.controllers);
         let both = self.job.cgroups.zip(controllers);
         let (mount, controllers) = both.context("linux.cgroupsPath: cgroup2 is not mounted")?;
         let made = Cgroup::make(mount, path, controllers).at(step.origin.to_string(), "")?;
-        self.cgroup = Some(Arc::new(made));
+        self.cgroup = Some(made);
         Ok(())
     }
 
@@ -41,10 +40,10 @@ impl<'a> Parent<'_, 'a> {
             // systemd has given it those that it knows, which are not hugetlb, rdma and misc.
             whole.equip(mount, controllers).at(origin.to_string(), "")?;
         }
-        self.cgroup = Some(Arc::new(match &unit.subgroup {
+        self.cgroup = Some(match &unit.subgroup {
             None => whole,
             Some(name) => whole.divide(name, pid).at(origin.to_string(), "")?,
-        }));
+        });
         Ok(())
     }
 

@@ -1,0 +1,171 @@
+//! The first instructions of the process, before the C library has begun: the seal of `process/seal.rs`.
+//!
+//! What a command does before its second execution it does twice. So that comes first: no memory but the stack is touched, and
+//! of the program one page; by `main` it took three times as long. Nothing of the C library that needs to have begun
+//! may be called here, thread-local values and `errno` not either.
+
+use super::Errno;
+use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// The commands that make a process which enters a container.
+const ENTERING: [&CStr; 3] = [c"create", c"run", c"exec"];
+
+/// What was done, or failed: a position in [`STEPS`] and an error number.
+static OUTCOME: AtomicU32 = AtomicU32::new(NOT_BEGUN);
+const NOT_BEGUN: u32 = 0;
+const NO_NEED: u32 = 1;
+const STEPS: [&str; 6] = [
+    "begin the process",
+    "",
+    "look at the mount of /proc/self/exe",
+    "copy the mount of /proc/self/exe",
+    "make the copy read-only",
+    "execute the read-only copy",
+];
+
+/// Whether the process runs from a file that nobody can write to, or needs not: else the step that failed, and why.
+pub fn outcome() -> Result<(), (&'static str, Errno)> {
+    let outcome = OUTCOME.load(Ordering::Relaxed);
+    if outcome == NO_NEED {
+        return Ok(());
+    }
+    let step = STEPS.get(outcome as usize & 0xf).copied().unwrap_or_default();
+    Err((step, Errno::from_raw((outcome >> 4) as i32)))
+}
+
+/// Where the kernel begins (`-e` of the linker, in build.rs). The C library's own entry comes behind it, and finds the stack as
+/// the kernel has left it.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn casque_entry() -> ! {
+    core::arch::naked_asm!(
+        "mov rbx, rsp",
+        "mov rdi, rsp",
+        "and rsp, -16",
+        "call {begin}",
+        "mov rsp, rbx",
+        "xor edx, edx",
+        "jmp _start",
+        begin = sym begin,
+    );
+}
+
+/// The same.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn casque_entry() -> ! {
+    core::arch::naked_asm!(
+        "mov x19, sp",
+        "mov x0, sp",
+        "bl {begin}",
+        "mov sp, x19",
+        "mov x0, xzr",
+        "b _start",
+        begin = sym begin,
+    );
+}
+
+type Words = *const *const c_char;
+
+/// `stack` is what the kernel gives to a program (elf(5)): the number of words, pointers to them and a null pointer, pointers to
+/// the environment and a null pointer.
+extern "C" fn begin(stack: *const usize) {
+    // SAFETY: the number stands first.
+    let count = unsafe { stack.read() };
+    // SAFETY: behind it stand the pointers.
+    let words: Words = unsafe { stack.add(1) }.cast();
+    // SAFETY: as many as said.
+    let pointers = unsafe { core::slice::from_raw_parts(words, count) };
+    // SAFETY: behind their null pointer stands the environment.
+    let environment = unsafe { words.add(count + 1) };
+    let enters = |word: &*const c_char| {
+        // SAFETY: each points to a C string.
+        let word = unsafe { CStr::from_ptr(*word) };
+        // It may also be the value of an option.
+        ENTERING.contains(&word)
+    };
+    let outcome = if pointers.iter().skip(1).any(enters) { seal(words, environment) } else { NO_NEED };
+    OUTCOME.store(outcome, Ordering::Relaxed);
+}
+
+/// Executes a read-only copy, unless this is one; comes back with what there is to tell.
+fn seal(words: Words, environment: Words) -> u32 {
+    let exe = c"/proc/self/exe".as_ptr() as usize;
+    let mut facts = MaybeUninit::<libc::statfs>::zeroed();
+    let looked = call(libc::SYS_statfs, [exe, facts.as_mut_ptr() as usize, 0, 0, 0]);
+    if looked < 0 {
+        return failed(2, looked);
+    }
+    // SAFETY: the kernel has filled it; and zeroes are valid.
+    let flags = unsafe { facts.assume_init() }.f_flags;
+    if flags & libc::ST_RDONLY != 0 {
+        return NO_NEED;
+    }
+    let here = libc::AT_FDCWD as usize;
+    let flags = libc::OPEN_TREE_CLONE as usize | libc::OPEN_TREE_CLOEXEC as usize;
+    let copy = call(libc::SYS_open_tree, [here, exe, flags, 0, 0]);
+    if copy == -(libc::EPERM as isize) {
+        // Of a caller who may not copy mounts, and so has no root to give away.
+        return NO_NEED;
+    }
+    if copy < 0 {
+        return failed(3, copy);
+    }
+    let (copy, empty) = (copy.cast_unsigned(), c"".as_ptr() as usize);
+    let attributes: [u64; 4] = [super::mount::attr::RDONLY, 0, 0, 0];
+    let (pointer, size) = ((&raw const attributes) as usize, size_of_val(&attributes));
+    let set = call(libc::SYS_mount_setattr, [copy, empty, libc::AT_EMPTY_PATH as usize, pointer, size]);
+    if set < 0 {
+        return failed(4, set);
+    }
+    let (words, environment) = (words as usize, environment as usize);
+    failed(5, call(libc::SYS_execveat, [copy, empty, words, environment, libc::AT_EMPTY_PATH as usize]))
+}
+
+fn failed(step: u32, error: isize) -> u32 {
+    step | (-error as u32) << 4
+}
+
+/// A system call; a negative result is an error number.
+#[cfg(target_arch = "x86_64")]
+fn call(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
+    let result;
+    // SAFETY: `seal` passes pointers to what lives over the call, and sizes of it.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
+            in("r8") e,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    result
+}
+
+/// The same.
+#[cfg(target_arch = "aarch64")]
+fn call(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
+    let result;
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") a as isize => result,
+            in("x1") b,
+            in("x2") c,
+            in("x3") d,
+            in("x4") e,
+        );
+    }
+    result
+}
