@@ -53,13 +53,13 @@ impl Covers {
         if let Some(empty) = &self.empty {
             return mount::attach(&*leave(mount::clone_tree(empty, c"", false)?), place);
         }
-        let context = mount::open_filesystem(c"tmpfs")?;
-        mount::set_string(&context, c"source", c"mask")?;
+        let context = leave(mount::open_filesystem(c"tmpfs")?);
+        mount::set_string(&*context, c"source", c"mask")?;
         // The root directory counts as two inodes on some kernels (opencontainers/runc#5348).
-        mount::set_string(&context, c"nr_inodes", c"2")?;
-        mount::set_string(&context, c"nr_blocks", c"1")?;
-        mount::set_string(&context, c"mode", c"0555")?;
-        let tree = mount::create(&context, attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)?;
+        mount::set_string(&*context, c"nr_inodes", c"2")?;
+        mount::set_string(&*context, c"nr_blocks", c"1")?;
+        mount::set_string(&*context, c"mode", c"0555")?;
+        let tree = mount::create(&*context, attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)?;
         mount::attach(&tree, place)?;
         self.empty = Some(tree);
         Ok(())

@@ -1,13 +1,14 @@
 //! Device nodes, fifos, links and directories inside the root. Performed by the child; must not allocate.
 
-use super::target;
+use super::target::{self, Fresh};
 use crate::sys::fs;
 use crate::sys::{Errno, Result};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The directory in which the last node was made: the next one mostly goes into the same, which then need not be
-/// looked up again. Planners put all nodes behind all mounts, which could cover it.
+/// looked up again. Planners put all nodes behind all mounts, which could cover it. Mostly it is a tmpfs that was just
+/// mounted, and even the first node needs no look.
 #[derive(Default)]
 pub struct Directory<'a> {
     last: Option<(&'a [u8], OwnedFd)>,
@@ -20,14 +21,14 @@ impl<'a> Directory<'a> {
     /// been exchanged meanwhile by somebody who shares the directory (CVE-2026-41579).
     pub fn make(
         &mut self,
-        root: impl AsFd,
+        (root, fresh): (impl AsFd, &Fresh),
         path: &'a CStr,
         mode: u32,
         dev: u64,
         uid: u32,
         gid: u32,
     ) -> Result<()> {
-        let (parent, name) = self.parent(root, path)?;
+        let (parent, name) = self.parent(root, fresh, path)?;
         let there = match fs::mknod_at(parent, name, mode, dev) {
             Ok(()) if uid == 0 && gid == 0 => return Ok(()),
             Ok(()) => false,
@@ -48,8 +49,8 @@ impl<'a> Directory<'a> {
     }
 
     /// Makes a symbolic link, unless the root has something of that name.
-    pub fn link(&mut self, root: impl AsFd, target: &CStr, path: &'a CStr) -> Result<()> {
-        let (parent, name) = self.parent(root, path)?;
+    pub fn link(&mut self, (root, fresh): (impl AsFd, &Fresh), target: &CStr, path: &'a CStr) -> Result<()> {
+        let (parent, name) = self.parent(root, fresh, path)?;
         match fs::symlink_at(target, parent, name) {
             Err(Errno::EEXIST) => Ok(()),
             other => other,
@@ -57,15 +58,23 @@ impl<'a> Directory<'a> {
     }
 
     /// The directory that holds `path`, made where it is missing, and the last name.
-    fn parent(&mut self, root: impl AsFd, path: &'a CStr) -> Result<(&OwnedFd, &'a CStr)> {
+    fn parent<'s>(
+        &'s mut self,
+        root: impl AsFd,
+        fresh: &'s Fresh,
+        path: &'a CStr,
+    ) -> Result<(BorrowedFd<'s>, &'a CStr)> {
         let bytes = path.to_bytes_with_nul();
         let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::EINVAL)?;
         let (dir, name) = bytes.split_at_checked(slash + 1).ok_or(Errno::EINVAL)?;
         let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::EINVAL)?;
+        if let Some(tree) = fresh.at(dir) {
+            return Ok((tree, name));
+        }
         let parent = match self.last.take() {
             Some((last, parent)) if last == dir => parent,
             _ => target::make_directory_of(root, path)?,
         };
-        Ok((&self.last.insert((dir, parent)).1, name))
+        Ok((self.last.insert((dir, parent)).1.as_fd(), name))
     }
 }

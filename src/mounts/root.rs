@@ -17,8 +17,7 @@ pub fn propagate(kind: u64) -> Result<()> {
 /// need to see it, with all mounts, at the path that they know it by (config.md#createcontainer-hooks).
 pub fn bind(tree: BorrowedFd, path: &CStr) -> Result<()> {
     mount::set_attr(tree, c"", 0, 0, propagation::SLAVE, true)?;
-    let place = fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0)?;
-    mount::attach(tree, &place)
+    mount::attach_to(tree, path)
 }
 
 /// Makes the tree the root of the namespace and detaches the host's mounts (pivot_root(2), NOTES).

@@ -4,8 +4,8 @@
 //! that no link in it leads out (CVE-2021-30465, CVE-2024-45310). Nothing here may allocate.
 
 use crate::plan::Target;
-use crate::sys::fs::{self, Left, Resolve};
-use crate::sys::{Errno, Result};
+use crate::sys::fs::{self, Left, Resolve, leave};
+use crate::sys::{Errno, Result, mount};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -175,9 +175,16 @@ fn make_name(parent: &OwnedFd, name: &CStr, kind: Kind) -> Result<Option<OwnedFd
 }
 
 /// The tmpfs that was mounted last, with its path: empty, but for the places of mounts in it. Engines mount /dev and three
-/// more inside, which then need not be looked for.
+/// more inside, and then make nodes there, for none of which it need be looked for.
 #[derive(Default)]
-pub struct Fresh<'a>(Option<(&'a CStr, Left)>);
+pub struct Fresh<'a>(Option<Known<'a>>);
+
+struct Known<'a> {
+    path: &'a CStr,
+    tree: Left,
+    /// Whether the path leads there through no link.
+    straight: bool,
+}
 
 impl<'a> Fresh<'a> {
     /// Forgets it: what the next step does may cover it.
@@ -185,33 +192,44 @@ impl<'a> Fresh<'a> {
         self.0 = None;
     }
 
-    /// Takes note of a mount that was just made.
-    pub fn note(&mut self, is_tmpfs: bool, target: &'a Target, tree: Left) {
-        if is_tmpfs && self.name(&target.path).is_none() {
-            self.0 = Some((&target.path, tree));
-        } else if self.name(&target.path).is_none() {
-            self.0 = None;
+    /// Takes note of a mount that was just made: of the tree if it is that of a tmpfs. `straight`: its path led through
+    /// no link, so that it alone tells whether the mount covers the tmpfs.
+    pub fn note(&mut self, tmpfs: Option<Left>, target: &'a Target, straight: bool) {
+        if self.name(&target.path).is_some() {
+            return;
         }
+        let kept = self.0.take();
+        self.0 = match tmpfs {
+            Some(tree) => Some(Known { path: &target.path, tree, straight }),
+            None => kept.filter(|known| known.straight && straight && !leads_to(&target.path, known.path)),
+        };
     }
 
-    /// Opens the directory at which a file system is to be mounted, making it where it is missing.
-    fn open(&self, root: BorrowedFd, target: &Target) -> Result<OwnedFd> {
-        if let (Some((_, tree)), Some(name)) = (&self.0, self.name(&target.path))
-            && let Some(place) = make_name(tree, name, Kind::Directory)?
-        {
-            return Ok(place);
-        }
-        open(root, target, true)
+    /// The tmpfs, if the path of a directory, with a slash at its end, is its own.
+    pub fn at(&self, dir: &[u8]) -> Option<BorrowedFd<'_>> {
+        let known = self.0.as_ref()?;
+        (dir.strip_suffix(b"/") == Some(known.path.to_bytes())).then_some(known.tree.as_fd())
     }
 
     /// The last name of a path that lies directly in it.
-    fn name<'p>(&self, path: &'p CStr) -> Option<&'p CStr> {
-        let (dir, _) = self.0.as_ref()?;
-        let tail = path.to_bytes_with_nul().strip_prefix(dir.to_bytes())?.strip_prefix(b"/")?;
-        let name = CStr::from_bytes_with_nul(tail).ok()?;
-        let plain = !matches!(name.to_bytes(), b"" | b"." | b"..") && !name.to_bytes().contains(&b'/');
-        plain.then_some(name)
+    fn name<'p>(&self, path: &'p CStr) -> Option<(&OwnedFd, &'p CStr)> {
+        let known = self.0.as_ref()?;
+        let tail = path.to_bytes_with_nul().strip_prefix(known.path.to_bytes())?.strip_prefix(b"/")?;
+        Some((&*known.tree, plain_name(tail)?))
     }
+}
+
+/// Whether one path is another one or begins it.
+fn leads_to(path: &CStr, below: &CStr) -> bool {
+    let rest = below.to_bytes().strip_prefix(path.to_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// The bytes, which end with a NUL, as a name: one, and that of something else than the directory itself and its parent.
+fn plain_name(bytes: &[u8]) -> Option<&CStr> {
+    let name = CStr::from_bytes_with_nul(bytes).ok()?;
+    let plain = !matches!(name.to_bytes(), b"" | b"." | b"..") && !name.to_bytes().contains(&b'/');
+    plain.then_some(name)
 }
 
 /// Where a file system is to be mounted.
@@ -224,10 +242,44 @@ pub struct Site<'a, 'f> {
     pub fresh: &'f Fresh<'a>,
 }
 
-impl Site<'_, '_> {
+impl<'a, 'f> Site<'a, 'f> {
     /// Opens it, making it where it is missing.
     pub fn open(&self) -> Result<OwnedFd> {
-        self.fresh.open(self.root, self.target)
+        if let Some((tree, name)) = self.in_fresh()
+            && let Some(place) = make_name(tree, name, Kind::Directory)?
+        {
+            return Ok(place);
+        }
+        open(self.root, self.target, true)
+    }
+
+    /// The fresh tmpfs and the name in it, if it lies directly there.
+    pub fn in_fresh(&self) -> Option<(&'f OwnedFd, &'a CStr)> {
+        self.fresh.name(&self.target.path)
+    }
+
+    /// Attaches a directory's tree there, and gives whether the path is known to lead there through no link.
+    ///
+    /// A place that is one name away from a descriptor that is held need not be opened: the kernel attaches the tree to
+    /// what has the name, follows no link, and a directory covers nothing but a directory. All else goes the long way.
+    pub fn attach(&self, tree: &OwnedFd) -> Result<bool> {
+        match self.in_fresh() {
+            Some((dir, name)) => {
+                if matches!(fs::mkdir_at(dir, name, 0o755), Ok(()) | Err(Errno::EEXIST))
+                    && mount::attach_at(tree, dir, name).is_ok()
+                {
+                    return Ok(true);
+                }
+            }
+            None => {
+                let name = self.target.path.to_bytes_with_nul().strip_prefix(b"/").and_then(plain_name);
+                if name.is_some_and(|name| mount::attach_at(tree, self.root, name).is_ok()) {
+                    return Ok(true);
+                }
+            }
+        }
+        mount::attach(tree, &*leave(self.open()?))?;
+        Ok(self.target.real)
     }
 }
 

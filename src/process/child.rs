@@ -37,6 +37,8 @@ struct Child<'a> {
     kept: Option<OwnedFd>,
     /// The tmpfs into which the next mounts may go.
     fresh: target::Fresh<'a>,
+    /// The working directory while file systems are mounted.
+    seat: attach::Seat,
     /// The directory of the last node or link, which the next one mostly shares.
     nodes: node::Directory<'a>,
 }
@@ -54,6 +56,7 @@ pub fn run(ready: &Ready) -> ! {
         report: None,
         kept: None,
         fresh: target::Fresh::default(),
+        seat: attach::Seat::default(),
         nodes: node::Directory::default(),
     };
     for (number, step) in ready.plan.child.iter().enumerate() {
@@ -73,6 +76,9 @@ impl<'a> Child<'a> {
     /// One arm, one call.
     fn perform(&mut self, number: usize, op: &'a Op) -> core::result::Result<(), Failure> {
         if !matches!(op, Op::Mount { .. }) {
+            self.seat.give_up()?;
+        }
+        if !matches!(op, Op::Mount { .. } | Op::Node { .. } | Op::Link { .. }) {
             self.fresh.forget();
         }
         match op {
@@ -96,8 +102,12 @@ impl<'a> Child<'a> {
             Op::UseRoot(slot) => self.root = Some(self.slot(*slot)?.as_fd()),
             Op::Mount { fs, source, params, attr, target, copy_up } => {
                 let site = target::Site { root: self.root()?, target, fresh: &self.fresh };
-                let tree = attach::mount(&site, fs, source, params, *attr, *copy_up)?;
-                self.fresh.note(fs.as_c_str() == c"tmpfs" && !copy_up, target, tree);
+                let (copy_up, attr) = (*copy_up, *attr);
+                // What it has copied would be in the way of what is made inside.
+                let wanted = fs.as_c_str() == c"tmpfs" && !copy_up && site.in_fresh().is_none();
+                let new = attach::New { filesystem: fs, source, params, attr, copy_up, wanted };
+                let made = attach::mount(&site, &mut self.seat, &new)?;
+                self.fresh.note(made.tree.filter(|_| wanted), target, made.straight);
             }
             Op::Reconfigure { path, params } => attach::reconfigure(self.root()?, path, params)?,
             Op::Tree { path, recursive } => {
@@ -114,11 +124,11 @@ impl<'a> Child<'a> {
             Op::Directory(path) => target::make_directory(self.root()?, path).map(drop)?,
             Op::Node { path, mode, dev, uid, gid } => {
                 let root = self.root()?;
-                self.nodes.make(root, path, *mode, *dev, *uid, *gid)?;
+                self.nodes.make((root, &self.fresh), path, *mode, *dev, *uid, *gid)?;
             }
             Op::Link { target, path } => {
                 let root = self.root()?;
-                self.nodes.link(root, target, path)?;
+                self.nodes.link((root, &self.fresh), target, path)?;
             }
             Op::Pivot => root::pivot(self.root()?)?,
             Op::Chroot { own_mounts } => root::chroot(self.root()?, *own_mounts)?,

@@ -58,6 +58,8 @@ const FSCONFIG_CMD_RECONFIGURE: u32 = 7;
 const FSPICK_CLOEXEC: u32 = 1;
 const FSPICK_EMPTY_PATH: u32 = 8;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
+const MOVE_MOUNT_T_SYMLINKS: u32 = 0x10;
+const MOVE_MOUNT_T_AUTOMOUNTS: u32 = 0x20;
 const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
 
 /// A copy of the mount at `path`, attached nowhere; with `recursive`, of all mounts below it too (open_tree(2)).
@@ -119,12 +121,38 @@ pub fn reconfigure(context: impl AsFd) -> Result<()> {
 
 /// Attaches a detached tree on the file or directory behind `target` (move_mount(2)).
 pub fn attach(tree: impl AsFd, target: impl AsFd) -> Result<()> {
-    let (tree, target) = (tree.as_fd().as_raw_fd(), target.as_fd().as_raw_fd());
-    let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-    let empty = c"".as_ptr();
-    // SAFETY: the two paths are constants with a NUL.
-    check(unsafe { libc::syscall(libc::SYS_move_mount, tree, empty, target, empty, flags) }).map(drop)
+    move_to(tree, target, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 }
+
+/// Attaches a detached tree at `name` in `dir`, a link of that name being no place for it (move_mount(2)).
+pub fn attach_at(tree: impl AsFd, dir: impl AsFd, name: &CStr) -> Result<()> {
+    move_to(tree, dir, name, MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// Attaches a detached tree at a path that the operator named, through links, as open(2) follows them (move_mount(2)).
+pub fn attach_to(tree: impl AsFd, path: &CStr) -> Result<()> {
+    move_to(tree, super::fs::cwd(), path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS | MOVE_MOUNT_T_AUTOMOUNTS)
+}
+
+fn move_to(tree: impl AsFd, dir: impl AsFd, path: &CStr, flags: u32) -> Result<()> {
+    let (tree, dir) = (tree.as_fd().as_raw_fd(), dir.as_fd().as_raw_fd());
+    // SAFETY: both paths end with a NUL and are only read.
+    check(unsafe { libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), dir, path.as_ptr(), flags) }).map(drop)
+}
+
+/// Mounts a new instance of a file system at `path`, which is followed as any other: pass `.`, or a name in the working
+/// directory that we made. `attr` are those [`attr`] bits that mount(2) has at the same place, [`MOUNT_BITS`].
+pub fn mount(source: &CStr, path: &CStr, filesystem: &CStr, attr: u64, options: &CStr) -> Result<()> {
+    let data = if options.is_empty() { ptr::null() } else { options.as_ptr() };
+    // SAFETY: all strings end with a NUL and are only read. The kernel copies up to a page behind `data`, and stops where
+    // there is no memory.
+    check(unsafe { libc::mount(source.as_ptr(), path.as_ptr(), filesystem.as_ptr(), attr, data.cast()) }.into())
+        .map(drop)
+}
+
+/// The [`attr`] bits that are `MS_*` bits of mount(2), too, and mean the same: read-only is not one of them, for there it
+/// is the file system that becomes read-only, not the mount alone.
+pub const MOUNT_BITS: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
 /// `struct mount_attr` of mount_setattr(2).
 #[repr(C)]
