@@ -214,6 +214,19 @@ fn a_hook_keeps_no_descriptor_but_the_standard_ones() {
 }
 
 #[test]
+fn a_hook_begins_where_the_caller_is_also_behind_the_mounts() {
+    let kinds = ["prestart", "createRuntime", "createContainer"];
+    let Some(bundle) = with_hooks("pwd > $2/$1", &kinds) else { return };
+    bundle.create().ok();
+    let here = format!("{}\n", std::env::current_dir().unwrap().display());
+    for kind in kinds {
+        assert_eq!(note(&bundle, kind), here, "{kind}");
+    }
+    bundle.delete(&["--force"]).ok();
+    bundle.leftovers();
+}
+
+#[test]
 fn a_hook_that_takes_too_long_is_killed() {
     // config.md: "timeout (int, OPTIONAL) is the number of seconds before aborting the hook."
     for kind in ["prestart", "createRuntime", "createContainer"] {

@@ -144,6 +144,49 @@ fn what_lies_in_a_read_only_tmpfs_is_made_before_it_is_read_only() {
 }
 
 #[test]
+fn nodes_are_made_in_what_was_mounted_last_at_their_place() {
+    let Some(bundle) = Bundle::new(|config| {
+        config["mounts"] = json!([
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "below"},
+            {"destination": "/dev/shm", "type": "tmpfs", "source": "inside"},
+            {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]},
+            {"destination": "/dev", "type": "ramfs", "source": "above"},
+        ]);
+        config["process"]["args"] =
+            json!(["/bin/sh", "-c", "cat /proc/mounts; echo; ls -l /dev/null; ls /dev"]);
+    }) else {
+        return;
+    };
+    let text = bundle.run().ok().stdout;
+    let (mounts, dev) = text.split_once("\n\n").unwrap();
+    assert!(mounts.contains("\nabove /dev ramfs "), "{mounts}");
+    assert!(dev.starts_with('c') && !dev.contains("shm"), "{dev}");
+    bundle.leftovers();
+}
+
+#[test]
+fn options_that_contain_what_separates_options_are_told_as_they_are() {
+    // One policy of memory is a list.
+    for (option, told) in
+        [("mpol=interleave:0", "mpol=interleave:0"), ("mpol=bind=static:0,0", "mpol=bind=static:0")]
+    {
+        let Some(bundle) = Bundle::new(|config| {
+            add(
+                config,
+                json!({"destination": "/dev/policy", "type": "tmpfs", "options": [option, "size=64k"]}),
+            );
+        }) else {
+            return;
+        };
+        let mounts = seen(&bundle);
+        let superblock = &at(&mounts, "/dev/policy").superblock;
+        assert!(has(superblock, told) && has(superblock, "size=64k"), "{option}: {superblock:?}");
+        bundle.leftovers();
+    }
+}
+
+#[test]
 fn nothing_of_the_hosts_mounts_is_left() {
     let Some(bundle) = Bundle::new(|_| {}) else { return };
     let mounts = seen(&bundle);

@@ -117,8 +117,7 @@ impl Differences {
                 self.all[way] == self.all[group.way]
                     && self.spots.iter().all(|(_, ways)| ways[way] == ways[group.way])
             };
-            let (allowed, varies) =
-                (self.all[way] != 0, self.spots.iter().any(|(_, ways)| ways[way] != 0));
+            let (allowed, varies) = (self.all[way] != 0, self.spots.iter().any(|(_, ways)| ways[way] != 0));
             if let Some(group) = groups.iter_mut().find(like) {
                 group.ways |= 1 << way;
             } else if varies || !allowed {

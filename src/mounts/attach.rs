@@ -36,10 +36,16 @@ pub struct New<'a> {
     pub wanted: bool,
 }
 
+/// File systems that look for no file: neither is their source a path, nor any of their options. Others would look from
+/// the working directory on.
+const PATHLESS: [&CStr; 7] = [c"proc", c"tmpfs", c"devpts", c"mqueue", c"sysfs", c"cgroup2", c"cgroup"];
+
 /// Mounts a new instance of a file system.
 pub fn mount(site: &Site, seat: &mut Seat, new: &New) -> Result<Made> {
     // Whatever is in the way of the short one, the long one will tell.
-    if mount_at_once(site, seat, new).is_ok() {
+    if !PATHLESS.contains(&new.filesystem) {
+        seat.give_up()?;
+    } else if mount_at_once(site, seat, new).is_ok() {
         return Ok(Made { tree: None, straight: site.target.real });
     }
     let context = leave(mount::open_filesystem(new.filesystem)?);
@@ -101,7 +107,8 @@ fn join<'b>(params: &[Param], buffer: &'b mut [u8; 256]) -> Option<&'b CStr> {
         length += bytes.len();
         Some(())
     };
-    let simple = |text: &CStr| !text.is_empty() && !text.to_bytes().iter().any(|byte| b",\\\"".contains(byte));
+    let simple =
+        |text: &CStr| !text.is_empty() && !text.to_bytes().iter().any(|byte| b",\\\"".contains(byte));
     for (index, param) in params.iter().enumerate() {
         let (key, value) = match param {
             Param::Flag(key) => (key, None),

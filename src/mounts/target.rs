@@ -304,3 +304,21 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     }
     Ok(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_itself_and_to_what_is_below() {
+        for (path, below, leads) in [
+            (c"/dev", c"/dev", true),
+            (c"/sys", c"/sys/fs", true),
+            (c"/sys/fs", c"/sys", false),
+            (c"/d", c"/dev", false),
+            (c"/proc", c"/dev", false),
+        ] {
+            assert_eq!(leads_to(path, below), leads, "{path:?} {below:?}");
+        }
+    }
+}

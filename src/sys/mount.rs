@@ -131,13 +131,19 @@ pub fn attach_at(tree: impl AsFd, dir: impl AsFd, name: &CStr) -> Result<()> {
 
 /// Attaches a detached tree at a path that the operator named, through links, as open(2) follows them (move_mount(2)).
 pub fn attach_to(tree: impl AsFd, path: &CStr) -> Result<()> {
-    move_to(tree, super::fs::cwd(), path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS | MOVE_MOUNT_T_AUTOMOUNTS)
+    move_to(
+        tree,
+        super::fs::cwd(),
+        path,
+        MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS | MOVE_MOUNT_T_AUTOMOUNTS,
+    )
 }
 
 fn move_to(tree: impl AsFd, dir: impl AsFd, path: &CStr, flags: u32) -> Result<()> {
     let (tree, dir) = (tree.as_fd().as_raw_fd(), dir.as_fd().as_raw_fd());
     // SAFETY: both paths end with a NUL and are only read.
-    check(unsafe { libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), dir, path.as_ptr(), flags) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), dir, path.as_ptr(), flags) })
+        .map(drop)
 }
 
 /// Mounts a new instance of a file system at `path`, which is followed as any other: pass `.`, or a name in the working
@@ -146,8 +152,10 @@ pub fn mount(source: &CStr, path: &CStr, filesystem: &CStr, attr: u64, options: 
     let data = if options.is_empty() { ptr::null() } else { options.as_ptr() };
     // SAFETY: all strings end with a NUL and are only read. The kernel copies up to a page behind `data`, and stops where
     // there is no memory.
-    check(unsafe { libc::mount(source.as_ptr(), path.as_ptr(), filesystem.as_ptr(), attr, data.cast()) }.into())
-        .map(drop)
+    check(
+        unsafe { libc::mount(source.as_ptr(), path.as_ptr(), filesystem.as_ptr(), attr, data.cast()) }.into(),
+    )
+    .map(drop)
 }
 
 /// The [`attr`] bits that are `MS_*` bits of mount(2), too, and mean the same: read-only is not one of them, for there it
