@@ -11,6 +11,7 @@ fn main() {
     if set("PROFILE", "release") && set("CARGO_CFG_TARGET_ARCH", "x86_64") {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/order.ld");
         println!("cargo::rustc-link-arg-bin=casque=-Wl,-T,{script}");
+        println!("cargo::rustc-link-arg-bin=casque=-Wl,-z,noseparate-code");
         // `strip` of the profile does not reach a package that has settings of its own.
         if std::env::var_os("CASQUE_SYMBOLS").is_none() {
             println!("cargo::rustc-link-arg-bin=casque=-Wl,--strip-all");

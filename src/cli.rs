@@ -81,12 +81,6 @@ pub fn casque() -> Command {
         .subcommands(COMMANDS.iter().map(command))
 }
 
-/// Whether the words may name one of these commands. One of them may also be the value of an option.
-#[must_use]
-pub fn may_name(words: &[OsString], commands: &[&str]) -> bool {
-    words.iter().skip(1).any(|word| commands.iter().any(|command| word == command))
-}
-
 /// Parses the words of the command line, the program's name first.
 pub fn parse(words: &[OsString]) -> Result<Line, clap::Error> {
     if let Some(line) = Line::read(words) {

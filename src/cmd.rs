@@ -26,7 +26,7 @@ pub use update::size;
 
 use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Mode, Mount};
-use crate::cli::{Line, Values, may_name};
+use crate::cli::{Line, Values};
 use crate::error::At;
 use crate::host::{Host, KERNEL_FLOOR, is_unprivileged};
 use crate::log::{Format, Log, Place};
@@ -57,12 +57,6 @@ pub struct Globals {
     pub maker: Maker,
     /// `--log`, `--log-format`, `--debug`
     pub log: Log,
-}
-
-/// Whether the words may be those of a command that makes a process which enters a container.
-#[must_use]
-pub fn may_clone(words: &[OsString]) -> bool {
-    may_name(words, &["create", "run", "exec"])
 }
 
 /// Whether the process is sealed as its command needs it. False after an error, which is told.

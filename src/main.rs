@@ -11,6 +11,7 @@ use casque::sys::start;
 use std::ffi::{c_char, c_int};
 
 #[global_allocator]
+#[unsafe(link_section = ".bss.heap")]
 static ALLOCATOR: Piece = Piece::new();
 
 /// Called by the C library.
@@ -21,10 +22,8 @@ static ALLOCATOR: Piece = Piece::new();
 pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     // SAFETY: they are what the C library has got from the kernel.
     let words = unsafe { start::arguments(argc, argv) };
-    let clones = casque::cmd::may_clone(&words);
     if !casque::cmd::is_sealed(&words) || start::fill_standard_streams().is_err() {
         return 1;
     }
-    ALLOCATOR.warm(clones);
     casque::cmd::main(words).into()
 }

@@ -541,7 +541,7 @@ impl<'a> Parent<'a> {
 
     fn record(&self) -> Result<Record<'_>> {
         let dir = self.dir.as_ref().context("runtime: nothing to save")?;
-        let created = humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string();
+        let created = humantime::format_rfc3339_nanos(process::now()).to_string();
         let cgroup_made = self.cgroup.as_ref().map_or(0, Cgroup::made);
         Ok(Record { dir: dir.as_fd(), created, cgroup_made })
     }

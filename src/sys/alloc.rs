@@ -8,7 +8,7 @@
 //! A debug build also ends a process that allocates where that is forbidden: the container's first process must not
 //! (`process/child.rs`), for under a small memory limit each page that it touches may be the one too many.
 
-use super::{fs, process, start};
+use super::{fs, process};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -39,12 +39,15 @@ fn guard() {
     }
 }
 
-const SIZE: usize = 1 << 20;
+/// The bytes of the piece.
+pub const SIZE: usize = 1 << 20;
 
 /// One piece of memory, handed out from its start to its end.
+#[repr(C)]
 pub struct Piece {
-    bytes: UnsafeCell<[u8; SIZE]>,
+    // First, on a page that is used.
     used: AtomicUsize,
+    bytes: UnsafeCell<[u8; SIZE]>,
 }
 
 // SAFETY: `used` grows by compare-and-swap, so that no two threads get the same bytes.
@@ -56,14 +59,6 @@ impl Piece {
     #[allow(clippy::new_without_default, reason = "a megabyte is for a static, not for a value")]
     pub const fn new() -> Piece {
         Piece { bytes: UnsafeCell::new([0; SIZE]), used: AtomicUsize::new(0) }
-    }
-
-    /// Has the kernel map what a command will use of this and of the stack, in two calls instead of a page fault for each
-    /// page. `clones`: it makes a process, for which it reads a configuration and makes a plan.
-    pub fn warm(&self, clones: bool) {
-        let (heap, stack) = if clones { (64 << 10, 28 << 10) } else { (12 << 10, 12 << 10) };
-        start::populate(self.start(), heap);
-        start::populate_stack(stack);
     }
 
     fn start(&self) -> usize {

@@ -1,16 +1,14 @@
-//! The first instructions of the process, before the C library has begun: the seal of `process/seal.rs`.
+//! The first instructions of the process, before the C library has begun: the seal of `process/seal.rs`, and the memory.
 //!
 //! What a command does before its second execution it does twice. So that comes first: no memory but the stack is touched, and
-//! of the program one page; by `main` it took three times as long. Nothing of the C library that needs to have begun
-//! may be called here, thread-local values and `errno` not either.
+//! of the program one page. Then the kernel is asked to map what the command will use, in a few calls instead of a page fault
+//! for each page of memory and for each 64 KiB of the program. Nothing of the C library that needs to have begun may be
+//! called here, thread-local values and `errno` not either.
 
 use super::Errno;
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
-
-/// The commands that make a process which enters a container.
-const ENTERING: [&CStr; 3] = [c"create", c"run", c"exec"];
 
 /// What was done, or failed: a position in [`STEPS`] and an error number.
 static OUTCOME: AtomicU32 = AtomicU32::new(NOT_BEGUN);
@@ -40,7 +38,7 @@ pub fn outcome() -> Result<(), (&'static str, Errno)> {
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-unsafe extern "C" fn casque_entry() -> ! {
+extern "C" fn casque_entry() -> ! {
     core::arch::naked_asm!(
         "mov rbx, rsp",
         "mov rdi, rsp",
@@ -57,7 +55,7 @@ unsafe extern "C" fn casque_entry() -> ! {
 #[cfg(target_arch = "aarch64")]
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-unsafe extern "C" fn casque_entry() -> ! {
+extern "C" fn casque_entry() -> ! {
     core::arch::naked_asm!(
         "mov x19, sp",
         "mov x0, sp",
@@ -82,19 +80,83 @@ extern "C" fn begin(stack: *const usize) {
     let pointers = unsafe { core::slice::from_raw_parts(words, count) };
     // SAFETY: behind their null pointer stands the environment.
     let environment = unsafe { words.add(count + 1) };
-    let enters = |word: &*const c_char| {
-        // SAFETY: each points to a C string.
-        let word = unsafe { CStr::from_ptr(*word) };
-        // It may also be the value of an option.
-        ENTERING.contains(&word)
-    };
-    let outcome = if pointers.iter().skip(1).any(enters) { seal(words, environment) } else { NO_NEED };
+    // It may also be the value of an option.
+    let enters = |word: &*const c_char| matches!(number(*word), CREATE | RUN | EXEC);
+    let enters = pointers.iter().skip(1).any(enters);
+    let outcome = if enters { seal(words, environment) } else { NO_NEED };
+    populate(enters, stack as usize);
     OUTCOME.store(outcome, Ordering::Relaxed);
+}
+
+/// The commands that make a process which enters a container, as [`number`] gives them.
+const CREATE: u64 = u64::from_le_bytes(*b"create\0\0");
+const RUN: u64 = u64::from_le_bytes(*b"run\0\0\0\0\0");
+const EXEC: u64 = u64::from_le_bytes(*b"exec\0\0\0\0");
+
+/// The first eight bytes of a C string as a number, which can be compared without a look at a constant elsewhere.
+fn number(word: *const c_char) -> u64 {
+    let mut number = 0;
+    for place in 0..8 {
+        // SAFETY: there was no NUL before it.
+        let byte = unsafe { word.add(place) };
+        // SAFETY: as above.
+        let byte = unsafe { byte.read() };
+        if byte == 0 {
+            break;
+        }
+        number |= u64::from(byte as u8) << (8 * place);
+    }
+    number
+}
+
+/// Has the kernel map what a command will use (madvise(2), Linux 5.14). That it cannot is no error: page faults do it then.
+/// One that `enters` reads a configuration and makes a plan and a process.
+fn populate(enters: bool, stack: usize) {
+    const POPULATE_READ: usize = 22;
+    const POPULATE_WRITE: usize = 23;
+    let (heap_size, stack_size) = if enters { (64 << 10, 28 << 10) } else { (12 << 10, 12 << 10) };
+    let ask = |from: usize, to: usize, how| {
+        let from = from & !0xfff;
+        call(libc::SYS_madvise, [from, to - from, how, 0, 0]);
+    };
+    if enters {
+        let (first, last) = (casque_entry as *const () as usize, casque_last as *const () as usize);
+        // Elsewhere in the program if that was linked without the list of functions.
+        if (first..first + MOST).contains(&last) {
+            ask(first, last + CONSTANTS, POPULATE_READ);
+        }
+    }
+    // The C library looks at the headers.
+    ask(&raw const __ehdr_start as usize, &raw const __ehdr_start as usize + 1, POPULATE_READ);
+    let (variables, end) = (&raw const __init_array_start as usize, &raw const _end as usize);
+    ask(variables, end - super::alloc::SIZE + heap_size, POPULATE_WRITE);
+    ask(stack - stack_size, stack, POPULATE_WRITE);
+}
+
+/// The functions that are seldom executed, and those of bench/order.ld, are together at most this large.
+const MOST: usize = 1 << 20;
+
+/// What lies behind them: constants.
+const CONSTANTS: usize = 256 << 10;
+
+/// Behind the last function of bench/order.ld.
+#[unsafe(no_mangle)]
+extern "C" fn casque_last() {}
+
+unsafe extern "C" {
+    /// The headers of the program, its first page.
+    static __ehdr_start: u8;
+    /// Where the linker has put what can be written to.
+    static __init_array_start: u8;
+    /// The end of it: the heap is last.
+    static _end: u8;
 }
 
 /// Executes a read-only copy, unless this is one; comes back with what there is to tell.
 fn seal(words: Words, environment: Words) -> u32 {
-    let exe = c"/proc/self/exe".as_ptr() as usize;
+    // On the stack, for a constant would be on a page of its own.
+    let exe = core::hint::black_box(*b"/proc/self/exe\0");
+    let (exe, empty) = (exe.as_ptr() as usize, exe.as_ptr() as usize + exe.len() - 1);
     let mut facts = MaybeUninit::<libc::statfs>::zeroed();
     let looked = call(libc::SYS_statfs, [exe, facts.as_mut_ptr() as usize, 0, 0, 0]);
     if looked < 0 {
@@ -115,7 +177,7 @@ fn seal(words: Words, environment: Words) -> u32 {
     if copy < 0 {
         return failed(3, copy);
     }
-    let (copy, empty) = (copy.cast_unsigned(), c"".as_ptr() as usize);
+    let copy = copy.cast_unsigned();
     let attributes: [u64; 4] = [super::mount::attr::RDONLY, 0, 0, 0];
     let (pointer, size) = ((&raw const attributes) as usize, size_of_val(&attributes));
     let set = call(libc::SYS_mount_setattr, [copy, empty, libc::AT_EMPTY_PATH as usize, pointer, size]);

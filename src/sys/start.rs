@@ -39,20 +39,3 @@ pub fn fill_standard_streams() -> Result<()> {
     }
     Ok(())
 }
-
-/// Has the kernel map `length` bytes of memory from `start` on in one call (madvise(2), `MADV_POPULATE_WRITE`): a page fault
-/// for each page costs several times as much. That it cannot is no error: the faults come then.
-pub fn populate(start: usize, length: usize) {
-    /// Linux 5.14; libc has it for some targets only.
-    const POPULATE_WRITE: c_int = 23;
-    const PAGE: usize = 4096;
-    let first = start & !(PAGE - 1);
-    // SAFETY: only pages come into being; what is written in memory stays as it is, and an address without memory is an error.
-    unsafe { libc::madvise(first as *mut libc::c_void, start - first + length, POPULATE_WRITE) };
-}
-
-/// The same for the next `length` bytes of the stack, which grows down.
-pub fn populate_stack(length: usize) {
-    let here = (&raw const length) as usize;
-    populate(here - length, length);
-}
