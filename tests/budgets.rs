@@ -31,8 +31,8 @@ struct Use {
 
 #[rustfmt::skip]
 const BUDGETS: [(&str, Use); 8] = [
-    ("run",    Use { calls: 340, faults: 115, tasks: 3, programs: 3 }),
-    ("create", Use { calls: 300, faults: 125, tasks: 3, programs: 2 }),
+    ("run",    Use { calls: 260, faults: 115, tasks: 3, programs: 3 }),
+    ("create", Use { calls: 250, faults: 125, tasks: 3, programs: 2 }),
     ("start",  Use { calls: 50,  faults: 55,  tasks: 1, programs: 1 }),
     ("state",  Use { calls: 35,  faults: 46,  tasks: 1, programs: 1 }),
     ("exec",   Use { calls: 165, faults: 105,  tasks: 2, programs: 3 }),

@@ -101,7 +101,12 @@ pub fn plan(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) {
 /// The program of these rules and of the devices that every container may use; `None` if all is allowed, as it is
 /// without rules. Rules that make no sense are problems of the draft.
 pub fn compile(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Option<Vec<u64>> {
-    let (chars, blocks) = tables(rules, listed, draft)?;
+    let rules = parse_all(rules, draft);
+    if rules.last().is_some_and(Rule::denies_everything) {
+        // What may be made is among the defaults.
+        return Some(program::OF_DEFAULTS.to_vec());
+    }
+    let (chars, blocks) = tables(rules, listed)?;
     let program = program::assemble(&chars, &blocks);
     if program.is_none() {
         draft.problem("linux.resources.devices", "too many rules for one BPF program");
@@ -109,17 +114,21 @@ pub fn compile(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Op
     program
 }
 
-/// What the rules allow of character and of block devices; `None` if that is all.
-fn tables(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Option<(Table, Table)> {
-    if rules.is_empty() {
-        return None;
-    }
+fn parse_all(rules: &[DeviceRule], draft: &mut Draft) -> Vec<Rule> {
     let mut parsed = Vec::with_capacity(rules.len() + DEFAULTS.len());
     for (index, rule) in rules.iter().enumerate() {
         match parse(rule) {
             Ok(rule) => parsed.push(rule),
             Err(text) => draft.problem(format!("linux.resources.devices[{index}]"), text),
         }
+    }
+    parsed
+}
+
+/// What the rules allow of character and of block devices; `None` if that is all.
+fn tables(mut parsed: Vec<Rule>, listed: &[Device]) -> Option<(Table, Table)> {
+    if parsed.is_empty() {
+        return None;
     }
     let defaults =
         DEFAULTS.map(|(kinds, major, minor, access)| Rule { allow: true, kinds, major, minor, access });
@@ -138,7 +147,7 @@ fn tables(rules: &[DeviceRule], listed: &[Device], draft: &mut Draft) -> Option<
 #[must_use]
 pub fn allowed(rules: &[DeviceRule], listed: &[Device]) -> Option<Vec<(String, String)>> {
     // Mistakes in the rules are told where they are compiled.
-    let (chars, blocks) = tables(rules, listed, &mut Draft::default())?;
+    let (chars, blocks) = tables(parse_all(rules, &mut Draft::default()), listed)?;
     let mut all = Vec::new();
     for (name, table) in [("char", chars), ("block", blocks)] {
         let of_any = table.entries.iter().filter(|(place, _)| matches!(place, Place::BlockOfAny(_)));
