@@ -26,6 +26,7 @@ mod walk;
 pub use controllers::Controllers;
 pub use delegate::owner;
 pub use events::{Events, OomKills, Pressure, State};
+pub use freeze::is_frozen_at;
 pub use group::Cgroup;
 
 use crate::sys::{Errno, fs};

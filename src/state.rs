@@ -380,18 +380,24 @@ impl Dir {
     pub fn remove(&self) -> Result<(), Fault> {
         self.remove_file(c"container.json")?;
         if self.more.get() {
-            // First without opening it: there may be no descriptor left, and mostly there is no such directory.
-            match fs::unlink_at(&self.fd, NOTIFY, true) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(_) => self.remove_notify_dir()?,
-            }
-            // The last one is of former versions of casque.
-            for name in [FIFO, c"plan.json", c".state.json"] {
-                self.remove_file(name)?;
-            }
+            self.remove_file(c"plan.json")?;
         }
         self.remove_file(c"config.json")?;
         self.remove_file(STATE)?;
+        match fs::unlink_at(&self.root, &self.name, true) {
+            Ok(()) | Err(Errno::ENOENT) => return Ok(()),
+            // Something is left that most containers have not when they are deleted.
+            Err(_) => {}
+        }
+        // First without opening it: there may be no descriptor left.
+        match fs::unlink_at(&self.fd, NOTIFY, true) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(_) => self.remove_notify_dir()?,
+        }
+        // The last one is of former versions of casque.
+        for name in [FIFO, c".state.json"] {
+            self.remove_file(name)?;
+        }
         match fs::unlink_at(&self.root, &self.name, true) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(error) => Err(error).at("state", format!("remove {}", self.path.display())),

@@ -395,8 +395,12 @@ fn the_cgroup_of_a_process_is_found_and_one_below_does_not_lead_out() {
     let mut child = place.sleeper("/inner");
     let pid = i32::try_from(child.id()).unwrap();
     if path::of("self").unwrap() == "/" {
-        let found = Cgroup::of_process(&place.mount, pid).unwrap();
-        assert_eq!(found.path(), &*place.path("/inner"));
+        // Where it is, and where it is not.
+        let pidfd = casque::sys::process::pidfd_open(pid).unwrap();
+        for own in [place.path("/inner"), place.top.clone()] {
+            let found = Cgroup::of_process(&place.mount, &own, pid, &pidfd).unwrap();
+            assert_eq!(found.path(), &*place.path("/inner"));
+        }
     }
     let inner = top.below("/inner/.").unwrap();
     assert_eq!(inner.path(), &*place.path("/inner"));

@@ -1,10 +1,24 @@
 //! All processes of a cgroup at once: stopping, going on, killing, listing. Run by commands.
 
 use super::walk::walk;
-use super::{Cgroup, Events};
+use super::{CGROUP2_MAGIC, Cgroup, Events};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result};
+use std::ffi::CString;
 use std::os::fd::AsFd;
+
+/// Whether the cgroup at `path` below the cgroup2 mount at `mount` was stopped as a whole. ENODEV: no cgroup2 is there.
+pub fn is_frozen_at(mount: &str, path: &str) -> Result<bool> {
+    let path = format!("{mount}/{path}/cgroup.freeze");
+    let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+    let file = fs::open_in(fs::cwd(), &path, fs::O_RDONLY, 0, Resolve::Plain)?;
+    if fs::magic(&file)? != CGROUP2_MAGIC {
+        return Err(Errno::ENODEV);
+    }
+    let mut text = [0];
+    fs::read(&file, &mut text)?;
+    Ok(text == *b"1")
+}
 
 /// How long `pause` waits. A process in an uninterruptible sleep (a dead network file system) never stops.
 const FREEZE_MS: i32 = 10_000;

@@ -2,7 +2,7 @@
 
 use super::{Controllers, Failure, Mount, State, path};
 use crate::sys::fs::{self, Resolve};
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, process};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -50,7 +50,20 @@ impl Cgroup {
     /// Opens the cgroup in which a process is now: another than the container's, if the container has made some
     /// and moved it. That is where `exec` must begin, for a cgroup that has given its controllers to children
     /// takes no processes (clone3 gives EBUSY).
-    pub fn of_process(mount: &Mount, pid: i32) -> std::result::Result<Cgroup, Failure> {
+    ///
+    /// `own` is the container's.
+    pub fn of_process(
+        mount: &Mount,
+        own: &CStr,
+        pid: i32,
+        pidfd: &OwnedFd,
+    ) -> std::result::Result<Cgroup, Failure> {
+        // Mostly it is there, and no look into procfs is needed.
+        if let (Some(id), Ok(own)) = (process::cgroup_id(pidfd), Cgroup::open(mount, own))
+            && fs::stat(&own.dir).is_ok_and(|facts| facts.st_ino == id)
+        {
+            return Ok(own);
+        }
         let text = path::of(&pid.to_string())?;
         if text.split('/').any(|name| name == "..") {
             return Err((format!("open cgroup {text} of process {pid}"), Errno::EXDEV));

@@ -4,7 +4,7 @@ use super::{Globals, for_each, ids};
 use crate::cli::Values;
 use crate::process::end::{self, status};
 use crate::process::start::saved_spec;
-use crate::state::{Dir, Status};
+use crate::state::Dir;
 use anyhow::{Result, bail};
 
 /// Runs the command.
@@ -28,17 +28,19 @@ fn delete(globals: &Globals, id: &str, force: bool) -> Result<()> {
         // Somebody else had the lock, to delete it.
         return if force { Ok(()) } else { bail!("container does not exist: {id}") };
     }
-    match status(&dir, container.as_ref(), state.as_ref()) {
-        Status::Stopped => {}
-        _ if force => {}
-        Status::Creating => {
-            bail!("container is still being created, or create was killed: delete --force removes it")
+    let process = match &state {
+        Some(state) => Some((state.pid, state.pidfd()?)),
+        None => None,
+    };
+    match process {
+        Some((_, None)) => {}
+        Some((pid, Some(pidfd))) if force => end::kill_process(pid, &pidfd)?,
+        None if force => {}
+        None => bail!("container is still being created, or create was killed: delete --force removes it"),
+        Some(_) => {
+            let status = status(&dir, container.as_ref(), state.as_ref());
+            bail!("cannot delete container {id} that is not stopped: {}", status.name())
         }
-        other => bail!("cannot delete container {} that is not stopped: {}", id, other.name()),
-    }
-    if let Some(state) = &state {
-        // `--force`
-        end::kill(state)?;
     }
     let needed = container.as_ref().is_none_or(|container| container.config_needed);
     let config = if needed { dir.config().ok() } else { None };

@@ -146,7 +146,11 @@ fn cgroup(args: &Values, place: Option<(&Mount, &CgroupPath)>, state: &State) ->
             let own = Cgroup::open(mount, &CString::new(own.path.as_str())?).at("--cgroup", "")?;
             own.below(path).at("--cgroup", "")?
         }
-        None => Cgroup::of_process(mount, state.pid).at("cgroup", "")?,
+        None => {
+            let pidfd = state.pidfd()?.context("cannot exec in a stopped container")?;
+            let own = CString::new(own.path.as_str())?;
+            Cgroup::of_process(mount, &own, state.pid, &pidfd).at("cgroup", "")?
+        }
     };
     Ok(Some(cgroup.path().to_string_lossy().into_owned()))
 }

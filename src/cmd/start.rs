@@ -33,7 +33,9 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     match start(&dir, &state).and_then(hooks) {
         Ok(()) => {
             dir.unlock()?;
-            if let (Some(relay), Some(pidfd)) = (relay, state.pidfd()?) {
+            if let Some(relay) = relay
+                && let Some(pidfd) = state.pidfd()?
+            {
                 relay.until_ready(state.pid, &pidfd)?;
             }
             Ok(0)

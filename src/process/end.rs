@@ -3,7 +3,7 @@
 use super::rdt;
 use super::start::run_hooks;
 use crate::cgroupv2::systemd::Manager;
-use crate::cgroupv2::{Cgroup, Mode, Mount};
+use crate::cgroupv2::{Cgroup, Mode, Mount, is_frozen_at};
 use crate::error::At;
 use crate::spec::Spec;
 use crate::state::{CgroupPath, Container, Dir, State, Status, Unit};
@@ -27,8 +27,8 @@ pub fn status(dir: &Dir, container: Option<&Container>, state: Option<&State>) -
 /// Whether the container was paused. A cgroup that cannot be read is not frozen.
 #[must_use]
 pub fn is_frozen(container: &Container) -> bool {
-    let cgroup = container.cgroup.as_ref().and_then(|place| open(place).ok());
-    cgroup.is_some_and(|(_, cgroup)| cgroup.is_frozen().unwrap_or(false))
+    let place = container.cgroup.as_ref();
+    place.is_some_and(|place| is_frozen_at(&place.mount, &place.path).unwrap_or(false))
 }
 
 /// Opens the mount that the state directory names.
@@ -57,14 +57,16 @@ pub fn await_end(pidfd: &OwnedFd) -> Result<()> {
 
 /// Kills the first process, if it lives, and waits for its end.
 pub fn kill(state: &State) -> Result<()> {
-    if let Some(pidfd) = state.pidfd()? {
-        match process::pidfd_send_signal(&pidfd, libc::SIGKILL) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => return Err(errno).at("process", format!("kill {}", state.pid)).map_err(Into::into),
-        }
-        await_end(&pidfd)?;
+    state.pidfd()?.map_or(Ok(()), |pidfd| kill_process(state.pid, &pidfd))
+}
+
+/// Kills a process, and waits for its end.
+pub fn kill_process(pid: i32, pidfd: &OwnedFd) -> Result<()> {
+    match process::pidfd_send_signal(pidfd, libc::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(errno) => return Err(errno).at("process", format!("kill {pid}")).map_err(Into::into),
     }
-    Ok(())
+    await_end(pidfd)
 }
 
 /// Removes the cgroup, or has systemd do so. What is left in it is killed before, at once: systemd would ask it to end and

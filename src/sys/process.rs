@@ -201,6 +201,22 @@ pub fn pidfd_inode(pidfd: impl AsFd) -> Result<Option<u64>> {
     }
 }
 
+/// The id of the cgroup that the process behind a pidfd is in, which is the inode of its directory in cgroup2; `None` where the
+/// kernel does not tell it (ioctl `PIDFD_GET_INFO`, Linux 6.13).
+pub fn cgroup_id(pidfd: impl AsFd) -> Option<u64> {
+    /// `_IOWR(0xFF, 11, struct pidfd_info)` of the first version of that structure.
+    const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b;
+    const PIDFD_INFO_CGROUPID: u64 = 1 << 2;
+    // What is known about first, then the cgroup.
+    let mut info = [0u64; 8];
+    info[0] = PIDFD_INFO_CGROUPID;
+    let pidfd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: `info` is writable memory of the size that the number of the call says.
+    let told = check(unsafe { libc::ioctl(pidfd, PIDFD_GET_INFO as libc::Ioctl, info.as_mut_ptr()) }.into());
+    let [known, cgroup, ..] = info;
+    (told.is_ok() && known & PIDFD_INFO_CGROUPID != 0).then_some(cgroup)
+}
+
 /// Whether the process behind a pidfd has ended, be it waited for or not.
 pub fn has_ended(pidfd: impl AsFd) -> Result<bool> {
     let pidfd = pidfd.as_fd().as_raw_fd();
