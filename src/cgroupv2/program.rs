@@ -55,8 +55,8 @@ const MOV: u8 = 0xb7;
 const COPY: u8 = 0xbf;
 const EXIT: u8 = 0x95;
 
-/// What becomes of rules the last of which denies everything, as `casque spec` and Podman write them: it is made beforehand,
-/// for making it takes 16,000 instructions, most of its code never run before. A test makes it again.
+/// What becomes of rules the last of which denies everything, as those of `casque spec`. Making it takes 16,000 instructions
+/// in 130 cache lines, all for the first time; so it is made beforehand, and a test makes it again.
 #[rustfmt::skip]
 pub(super) const OF_DEFAULTS: [u64; 38] = [
     0x0000_0000_0002_1369, 0x0000_0000_0000_1269, 0x0000_0000_0004_1461, 0x0000_000c_0000_0267,
