@@ -8,9 +8,12 @@
 //! costs three to five times the time (ARCHITECTURE.md, "Crates"); `tests/spec_oracle.rs` keeps the two in step.
 
 mod place;
+mod record;
 pub mod resources;
 pub mod seccomp;
 
+pub use record::Value;
+pub(crate) use record::record;
 use resources::Resources;
 use seccomp::Seccomp;
 use serde::de::{self, Deserialize, Deserializer};
@@ -61,84 +64,63 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Reads `null` as the empty value: Go's encoder writes it for a list or map that is not there.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// Declares structures whose fields may all be absent or `null`, named as in the spec.
-macro_rules! record {
-    ($($(#[$meta:meta])* pub struct $name:ident $(<$life:lifetime>)? { $($(#[$fmeta:meta])* pub $field:ident: $type:ty,)* })*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Debug, Default, serde::Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
-        #[allow(missing_docs, reason = "the fields are the spec's properties, under the spec's names")]
-        pub struct $name $(<$life>)? {
-            $($(#[$fmeta])* #[serde(deserialize_with = "crate::spec::nullable")] pub $field: $type,)*
-        }
-    )*};
-}
-pub(crate) use record;
-
 /// A list or an absent one; the spec rarely tells the two apart.
 pub type List<T> = Vec<T>;
 
 record! {
     /// The whole of config.json (config.md).
     pub struct Spec<'a> {
-        #[serde(borrow)] pub oci_version: Text<'a>,
-        #[serde(borrow)] pub root: Option<Root<'a>>,
-        #[serde(borrow)] pub mounts: List<Mount<'a>>,
-        #[serde(borrow)] pub process: Option<Process<'a>>,
-        #[serde(borrow)] pub hostname: Text<'a>,
-        #[serde(borrow)] pub domainname: Text<'a>,
-        #[serde(borrow)] pub hooks: Hooks<'a>,
-        #[serde(borrow)] pub linux: Linux<'a>,
-        #[serde(borrow)] pub annotations: BTreeMap<Text<'a>, Text<'a>>,
+        pub oci_version: Text<'a> = "ociVersion",
+        pub root: Option<Root<'a>>,
+        pub mounts: List<Mount<'a>>,
+        pub process: Option<Process<'a>>,
+        pub hostname: Text<'a>,
+        pub domainname: Text<'a>,
+        pub hooks: Hooks<'a>,
+        pub linux: Linux<'a>,
+        pub annotations: BTreeMap<Text<'a>, Text<'a>>,
     }
 
     /// `root` (config.md#root).
     pub struct Root<'a> {
-        #[serde(borrow)] pub path: Text<'a>,
+        pub path: Text<'a>,
         pub readonly: bool,
     }
 
     /// `mounts[]` (config.md#mounts).
     pub struct Mount<'a> {
-        #[serde(borrow)] pub destination: Text<'a>,
-        #[serde(rename = "type", borrow)] pub kind: Text<'a>,
-        #[serde(borrow)] pub source: Text<'a>,
-        #[serde(borrow)] pub options: List<Text<'a>>,
-        pub uid_mappings: List<IdMapping>,
-        pub gid_mappings: List<IdMapping>,
+        pub destination: Text<'a>,
+        pub kind: Text<'a> = "type",
+        pub source: Text<'a>,
+        pub options: List<Text<'a>>,
+        pub uid_mappings: List<IdMapping> = "uidMappings",
+        pub gid_mappings: List<IdMapping> = "gidMappings",
     }
 
     /// One line of a uid_map or gid_map (config-linux.md#user-namespace-mappings).
     pub struct IdMapping {
-        #[serde(rename = "containerID")] pub container_id: u32,
-        #[serde(rename = "hostID")] pub host_id: u32,
+        pub container_id: u32 = "containerID",
+        pub host_id: u32 = "hostID",
         pub size: u32,
     }
 
     /// `process` (config.md#process).
     pub struct Process<'a> {
         pub terminal: bool,
-        pub console_size: Option<ConsoleSize>,
-        #[serde(borrow)] pub user: User<'a>,
-        #[serde(borrow)] pub args: List<Text<'a>>,
-        #[serde(borrow)] pub env: List<Text<'a>>,
-        #[serde(borrow)] pub cwd: Text<'a>,
-        #[serde(borrow)] pub capabilities: Option<Capabilities<'a>>,
-        #[serde(borrow)] pub rlimits: List<Rlimit<'a>>,
-        pub no_new_privileges: bool,
-        #[serde(borrow)] pub apparmor_profile: Text<'a>,
-        pub oom_score_adj: Option<i32>,
-        #[serde(borrow)] pub scheduler: Option<Scheduler<'a>>,
-        #[serde(borrow)] pub selinux_label: Text<'a>,
-        #[serde(rename = "ioPriority", borrow)] pub io_priority: Option<IoPriority<'a>>,
-        #[serde(rename = "execCPUAffinity", borrow)] pub exec_cpu_affinity: Option<CpuAffinity<'a>>,
+        pub console_size: Option<ConsoleSize> = "consoleSize",
+        pub user: User<'a>,
+        pub args: List<Text<'a>>,
+        pub env: List<Text<'a>>,
+        pub cwd: Text<'a>,
+        pub capabilities: Option<Capabilities<'a>>,
+        pub rlimits: List<Rlimit<'a>>,
+        pub no_new_privileges: bool = "noNewPrivileges",
+        pub apparmor_profile: Text<'a> = "apparmorProfile",
+        pub oom_score_adj: Option<i32> = "oomScoreAdj",
+        pub scheduler: Option<Scheduler<'a>>,
+        pub selinux_label: Text<'a> = "selinuxLabel",
+        pub io_priority: Option<IoPriority<'a>> = "ioPriority",
+        pub exec_cpu_affinity: Option<CpuAffinity<'a>> = "execCPUAffinity",
     }
 
     /// `process.consoleSize`, in characters.
@@ -152,32 +134,32 @@ record! {
         pub uid: u32,
         pub gid: u32,
         pub umask: Option<u32>,
-        pub additional_gids: List<u32>,
-        #[serde(borrow)] pub username: Text<'a>,
+        pub additional_gids: List<u32> = "additionalGids",
+        pub username: Text<'a>,
     }
 
     /// `process.capabilities`: names such as `CAP_KILL`.
     pub struct Capabilities<'a> {
-        #[serde(borrow)] pub bounding: List<Text<'a>>,
-        #[serde(borrow)] pub effective: List<Text<'a>>,
-        #[serde(borrow)] pub inheritable: List<Text<'a>>,
-        #[serde(borrow)] pub permitted: List<Text<'a>>,
-        #[serde(borrow)] pub ambient: List<Text<'a>>,
+        pub bounding: List<Text<'a>>,
+        pub effective: List<Text<'a>>,
+        pub inheritable: List<Text<'a>>,
+        pub permitted: List<Text<'a>>,
+        pub ambient: List<Text<'a>>,
     }
 
     /// `process.rlimits[]`; `u64::MAX` is no limit.
     pub struct Rlimit<'a> {
-        #[serde(rename = "type", borrow)] pub kind: Text<'a>,
+        pub kind: Text<'a> = "type",
         pub soft: u64,
         pub hard: u64,
     }
 
     /// `process.scheduler` (config.md#linux-process), as sched_setattr(2) takes it; times in nanoseconds.
     pub struct Scheduler<'a> {
-        #[serde(borrow)] pub policy: Text<'a>,
+        pub policy: Text<'a>,
         pub nice: i32,
         pub priority: i32,
-        #[serde(borrow)] pub flags: List<Text<'a>>,
+        pub flags: List<Text<'a>>,
         pub runtime: u64,
         pub deadline: u64,
         pub period: u64,
@@ -185,59 +167,59 @@ record! {
 
     /// `process.ioPriority`, as ioprio_set(2) takes it.
     pub struct IoPriority<'a> {
-        #[serde(borrow)] pub class: Text<'a>,
+        pub class: Text<'a>,
         pub priority: i32,
     }
 
     /// `process.execCPUAffinity`: lists such as `0-3,7`.
     pub struct CpuAffinity<'a> {
-        #[serde(borrow)] pub initial: Text<'a>,
-        #[serde(rename = "final", borrow)] pub final_: Text<'a>,
+        pub initial: Text<'a>,
+        pub final_: Text<'a> = "final",
     }
 
     /// `hooks` (config.md#posix-platform-hooks).
     pub struct Hooks<'a> {
-        #[serde(borrow)] pub prestart: List<Hook<'a>>,
-        #[serde(borrow)] pub create_runtime: List<Hook<'a>>,
-        #[serde(borrow)] pub create_container: List<Hook<'a>>,
-        #[serde(borrow)] pub start_container: List<Hook<'a>>,
-        #[serde(borrow)] pub poststart: List<Hook<'a>>,
-        #[serde(borrow)] pub poststop: List<Hook<'a>>,
+        pub prestart: List<Hook<'a>>,
+        pub create_runtime: List<Hook<'a>> = "createRuntime",
+        pub create_container: List<Hook<'a>> = "createContainer",
+        pub start_container: List<Hook<'a>> = "startContainer",
+        pub poststart: List<Hook<'a>>,
+        pub poststop: List<Hook<'a>>,
     }
 
     /// One hook; the timeout is in seconds.
     pub struct Hook<'a> {
-        #[serde(borrow)] pub path: Text<'a>,
-        #[serde(borrow)] pub args: List<Text<'a>>,
-        #[serde(borrow)] pub env: Option<List<Text<'a>>>,
+        pub path: Text<'a>,
+        pub args: List<Text<'a>>,
+        pub env: Option<List<Text<'a>>>,
         pub timeout: Option<i64>,
     }
 
     /// `linux` (config-linux.md).
     pub struct Linux<'a> {
-        #[serde(borrow)] pub namespaces: List<Namespace<'a>>,
-        pub uid_mappings: List<IdMapping>,
-        pub gid_mappings: List<IdMapping>,
-        #[serde(borrow)] pub time_offsets: BTreeMap<Text<'a>, TimeOffset>,
-        #[serde(borrow)] pub devices: List<Device<'a>>,
-        #[serde(borrow)] pub net_devices: BTreeMap<Text<'a>, NetDevice<'a>>,
-        #[serde(borrow)] pub cgroups_path: Text<'a>,
-        #[serde(borrow)] pub resources: Resources<'a>,
-        #[serde(borrow)] pub intel_rdt: Option<IntelRdt<'a>>,
-        #[serde(borrow)] pub memory_policy: Option<MemoryPolicy<'a>>,
-        #[serde(borrow)] pub sysctl: BTreeMap<Text<'a>, Text<'a>>,
-        #[serde(borrow)] pub seccomp: Option<Seccomp<'a>>,
-        #[serde(borrow)] pub rootfs_propagation: Text<'a>,
-        #[serde(borrow)] pub masked_paths: List<Text<'a>>,
-        #[serde(borrow)] pub readonly_paths: List<Text<'a>>,
-        #[serde(borrow)] pub mount_label: Text<'a>,
-        #[serde(borrow)] pub personality: Option<Personality<'a>>,
+        pub namespaces: List<Namespace<'a>>,
+        pub uid_mappings: List<IdMapping> = "uidMappings",
+        pub gid_mappings: List<IdMapping> = "gidMappings",
+        pub time_offsets: BTreeMap<Text<'a>, TimeOffset> = "timeOffsets",
+        pub devices: List<Device<'a>>,
+        pub net_devices: BTreeMap<Text<'a>, NetDevice<'a>> = "netDevices",
+        pub cgroups_path: Text<'a> = "cgroupsPath",
+        pub resources: Resources<'a>,
+        pub intel_rdt: Option<IntelRdt<'a>> = "intelRdt",
+        pub memory_policy: Option<MemoryPolicy<'a>> = "memoryPolicy",
+        pub sysctl: BTreeMap<Text<'a>, Text<'a>>,
+        pub seccomp: Option<Seccomp<'a>>,
+        pub rootfs_propagation: Text<'a> = "rootfsPropagation",
+        pub masked_paths: List<Text<'a>> = "maskedPaths",
+        pub readonly_paths: List<Text<'a>> = "readonlyPaths",
+        pub mount_label: Text<'a> = "mountLabel",
+        pub personality: Option<Personality<'a>>,
     }
 
     /// `linux.namespaces[]`.
     pub struct Namespace<'a> {
-        #[serde(rename = "type", borrow)] pub kind: Text<'a>,
-        #[serde(borrow)] pub path: Text<'a>,
+        pub kind: Text<'a> = "type",
+        pub path: Text<'a>,
     }
 
     /// `linux.timeOffsets`: an offset of one clock.
@@ -248,40 +230,40 @@ record! {
 
     /// `linux.devices[]` (config-linux.md#devices).
     pub struct Device<'a> {
-        #[serde(rename = "type", borrow)] pub kind: Text<'a>,
-        #[serde(borrow)] pub path: Text<'a>,
+        pub kind: Text<'a> = "type",
+        pub path: Text<'a>,
         pub major: Option<i64>,
         pub minor: Option<i64>,
-        pub file_mode: Option<u32>,
+        pub file_mode: Option<u32> = "fileMode",
         pub uid: Option<u32>,
         pub gid: Option<u32>,
     }
 
     /// `linux.netDevices`: the new name of a moved interface.
     pub struct NetDevice<'a> {
-        #[serde(borrow)] pub name: Text<'a>,
+        pub name: Text<'a>,
     }
 
     /// `linux.intelRdt`.
     pub struct IntelRdt<'a> {
-        #[serde(rename = "closID", borrow)] pub clos_id: Text<'a>,
-        #[serde(borrow)] pub l3_cache_schema: Text<'a>,
-        #[serde(borrow)] pub mem_bw_schema: Text<'a>,
-        #[serde(borrow)] pub schemata: List<Text<'a>>,
-        pub enable_monitoring: bool,
+        pub clos_id: Text<'a> = "closID",
+        pub l3_cache_schema: Text<'a> = "l3CacheSchema",
+        pub mem_bw_schema: Text<'a> = "memBwSchema",
+        pub schemata: List<Text<'a>>,
+        pub enable_monitoring: bool = "enableMonitoring",
     }
 
     /// `linux.memoryPolicy`, as set_mempolicy(2) takes it.
     pub struct MemoryPolicy<'a> {
-        #[serde(borrow)] pub mode: Text<'a>,
-        #[serde(borrow)] pub nodes: Text<'a>,
-        #[serde(borrow)] pub flags: List<Text<'a>>,
+        pub mode: Text<'a>,
+        pub nodes: Text<'a>,
+        pub flags: List<Text<'a>>,
     }
 
     /// `linux.personality`.
     pub struct Personality<'a> {
-        #[serde(borrow)] pub domain: Text<'a>,
-        #[serde(borrow)] pub flags: List<Text<'a>>,
+        pub domain: Text<'a>,
+        pub flags: List<Text<'a>>,
     }
 }
 
@@ -291,8 +273,16 @@ pub fn load(json: &[u8]) -> Result<Spec<'_>, String> {
 }
 
 /// Reads any JSON text of the spec's types, naming the place of an error.
-pub fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(json).map_err(|error| place::describe(json, &error))
+pub fn read<'a, T: Value<'a>>(json: &'a [u8]) -> Result<T, String> {
+    // Checked as a whole, which is quicker than each of its strings.
+    let text = std::str::from_utf8(json).map_err(|error| place::describe_bytes(json, error.valid_up_to()))?;
+    let mut value = T::default();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    value
+        .fill(&mut deserializer)
+        .and_then(|()| deserializer.end())
+        .map_err(|error| place::describe(json, &error))?;
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -11,8 +11,20 @@ enum Level {
 pub fn describe(json: &[u8], error: &serde_json::Error) -> String {
     let text = error.to_string();
     let message = text.split(" at line ").next().unwrap_or(&text);
-    let place = path_at(json, offset(json, error.line(), error.column()));
-    let position = format!("(line {}, column {})", error.line(), error.column());
+    sentence(json, message, error.line(), error.column())
+}
+
+/// The same for a byte that is no UTF-8.
+pub fn describe_bytes(json: &[u8], offset: usize) -> String {
+    let before = json.get(..offset).unwrap_or_default();
+    let line = before.split(|byte| *byte == b'\n');
+    let (number, column) = line.fold((0, 0), |(number, _), line| (number + 1, line.len() + 1));
+    sentence(json, "invalid unicode code point", number, column)
+}
+
+fn sentence(json: &[u8], message: &str, line: usize, column: usize) -> String {
+    let place = path_at(json, offset(json, line, column));
+    let position = format!("(line {line}, column {column})");
     if place.is_empty() { format!("{message} {position}") } else { format!("{place}: {message} {position}") }
 }
 

@@ -6,24 +6,24 @@ use std::collections::BTreeMap;
 record! {
     /// `linux.resources`. What cgroup v2 has no file for stands here too, so that it can be refused by name.
     pub struct Resources<'a> {
-        #[serde(borrow)] pub devices: List<DeviceRule<'a>>,
+        pub devices: List<DeviceRule<'a>>,
         pub memory: Option<Memory>,
-        #[serde(borrow)] pub cpu: Option<Cpu<'a>>,
+        pub cpu: Option<Cpu<'a>>,
         pub pids: Option<Pids>,
-        #[serde(rename = "blockIO")] pub block_io: Option<BlockIo>,
-        #[serde(borrow)] pub hugepage_limits: List<HugepageLimit<'a>>,
-        #[serde(borrow)] pub network: Option<Network<'a>>,
-        #[serde(borrow)] pub rdma: BTreeMap<Text<'a>, Rdma>,
-        #[serde(borrow)] pub unified: BTreeMap<Text<'a>, Text<'a>>,
+        pub block_io: Option<BlockIo> = "blockIO",
+        pub hugepage_limits: List<HugepageLimit<'a>> = "hugepageLimits",
+        pub network: Option<Network<'a>>,
+        pub rdma: BTreeMap<Text<'a>, Rdma>,
+        pub unified: BTreeMap<Text<'a>, Text<'a>>,
     }
 
     /// `devices[]`: one rule of the device allow list; -1 or an absent number is any.
     pub struct DeviceRule<'a> {
         pub allow: bool,
-        #[serde(rename = "type", borrow)] pub kind: Text<'a>,
+        pub kind: Text<'a> = "type",
         pub major: Option<i64>,
         pub minor: Option<i64>,
-        #[serde(borrow)] pub access: Text<'a>,
+        pub access: Text<'a>,
     }
 
     /// `memory`, in bytes; -1 is unlimited.
@@ -32,11 +32,11 @@ record! {
         pub reservation: Option<i64>,
         pub swap: Option<i64>,
         pub kernel: Option<i64>,
-        #[serde(rename = "kernelTCP")] pub kernel_tcp: Option<i64>,
+        pub kernel_tcp: Option<i64> = "kernelTCP",
         pub swappiness: Option<u64>,
-        #[serde(rename = "disableOOMKiller")] pub disable_oom_killer: Option<bool>,
-        pub use_hierarchy: Option<bool>,
-        pub check_before_update: Option<bool>,
+        pub disable_oom_killer: Option<bool> = "disableOOMKiller",
+        pub use_hierarchy: Option<bool> = "useHierarchy",
+        pub check_before_update: Option<bool> = "checkBeforeUpdate",
     }
 
     /// `cpu`; quota, period, burst and the realtime pair in microseconds.
@@ -45,10 +45,10 @@ record! {
         pub quota: Option<i64>,
         pub burst: Option<u64>,
         pub period: Option<u64>,
-        pub realtime_runtime: Option<i64>,
-        pub realtime_period: Option<u64>,
-        #[serde(borrow)] pub cpus: Text<'a>,
-        #[serde(borrow)] pub mems: Text<'a>,
+        pub realtime_runtime: Option<i64> = "realtimeRuntime",
+        pub realtime_period: Option<u64> = "realtimePeriod",
+        pub cpus: Text<'a>,
+        pub mems: Text<'a>,
         pub idle: Option<i64>,
     }
 
@@ -60,12 +60,12 @@ record! {
     /// `blockIO`.
     pub struct BlockIo {
         pub weight: Option<u16>,
-        pub leaf_weight: Option<u16>,
-        pub weight_device: List<WeightDevice>,
-        pub throttle_read_bps_device: List<ThrottleDevice>,
-        pub throttle_write_bps_device: List<ThrottleDevice>,
-        #[serde(rename = "throttleReadIOPSDevice")] pub throttle_read_iops_device: List<ThrottleDevice>,
-        #[serde(rename = "throttleWriteIOPSDevice")] pub throttle_write_iops_device: List<ThrottleDevice>,
+        pub leaf_weight: Option<u16> = "leafWeight",
+        pub weight_device: List<WeightDevice> = "weightDevice",
+        pub throttle_read_bps_device: List<ThrottleDevice> = "throttleReadBpsDevice",
+        pub throttle_write_bps_device: List<ThrottleDevice> = "throttleWriteBpsDevice",
+        pub throttle_read_iops_device: List<ThrottleDevice> = "throttleReadIOPSDevice",
+        pub throttle_write_iops_device: List<ThrottleDevice> = "throttleWriteIOPSDevice",
     }
 
     /// `blockIO.weightDevice[]`.
@@ -73,7 +73,7 @@ record! {
         pub major: i64,
         pub minor: i64,
         pub weight: Option<u16>,
-        pub leaf_weight: Option<u16>,
+        pub leaf_weight: Option<u16> = "leafWeight",
     }
 
     /// `blockIO.throttle*Device[]`; bytes or operations a second.
@@ -85,25 +85,25 @@ record! {
 
     /// `hugepageLimits[]`; the size is a name such as `2MB`, the limit is in bytes.
     pub struct HugepageLimit<'a> {
-        #[serde(borrow)] pub page_size: Text<'a>,
+        pub page_size: Text<'a> = "pageSize",
         pub limit: u64,
     }
 
     /// `network`: of cgroup v1 only.
     pub struct Network<'a> {
-        #[serde(rename = "classID")] pub class_id: Option<u32>,
-        #[serde(borrow)] pub priorities: List<Priority<'a>>,
+        pub class_id: Option<u32> = "classID",
+        pub priorities: List<Priority<'a>>,
     }
 
     /// `network.priorities[]`.
     pub struct Priority<'a> {
-        #[serde(borrow)] pub name: Text<'a>,
+        pub name: Text<'a>,
         pub priority: u32,
     }
 
     /// `rdma`, for one device.
     pub struct Rdma {
-        pub hca_handles: Option<u32>,
-        pub hca_objects: Option<u32>,
+        pub hca_handles: Option<u32> = "hcaHandles",
+        pub hca_objects: Option<u32> = "hcaObjects",
     }
 }
