@@ -1,49 +1,50 @@
 //! Which controllers cgroups can have here, and why one cannot be had. Read by planners; touches nothing.
 
-/// The controllers of version 2, and where version 1 has taken others away.
+/// The controllers of version 2, and where version 1 has taken others away: texts of the kernel's, which are searched where a
+/// limit asks for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Controllers {
-    available: Vec<String>,
+    available: String,
     root: String,
-    /// A controller's name in version 2, and the version 1 hierarchy that holds it.
-    held: Vec<(String, String)>,
+    hierarchies: String,
 }
 
 impl Controllers {
     /// `list` is the text of `cgroup.controllers` in `root`, the mount's directory; `hierarchies` is the text of
     /// /proc/self/cgroup, or nothing where there is only version 2 (cgroups(7)).
     #[must_use]
-    pub fn new(list: &str, root: &str, hierarchies: &str) -> Controllers {
-        let mut held = Vec::new();
-        for line in hierarchies.lines() {
-            let names = line.split(':').nth(1).unwrap_or_default();
-            // systemd mounts a hierarchy under the names that it holds: `cpu,cpuacct`.
-            let dir = format!("/sys/fs/cgroup/{names}");
-            for name in names.split(',').filter(|name| !name.is_empty() && !name.contains('=')) {
-                held.push((if name == "blkio" { "io" } else { name }.to_owned(), dir.clone()));
-            }
-        }
-        let available = list.split_ascii_whitespace().map(str::to_owned).collect();
-        Controllers { available, root: root.to_owned(), held }
+    pub fn new(
+        list: impl Into<String>,
+        root: impl Into<String>,
+        hierarchies: impl Into<String>,
+    ) -> Controllers {
+        Controllers { available: list.into(), root: root.into(), hierarchies: hierarchies.into() }
     }
 
     /// Whether cgroups can have this controller, such as `memory`.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.available.iter().any(|known| known == name)
+        self.names().any(|known| known == name)
     }
 
     /// The names, as the mount's root lists them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.available.iter().map(String::as_str)
+        self.available.split_ascii_whitespace()
     }
 
     /// Why a controller cannot be had, for an error that has named the property already.
     #[must_use]
     pub fn why_not(&self, name: &str) -> String {
         let lack = format!("the {name} controller is not available in cgroup v2");
-        match self.held.iter().find(|(held, _)| held == name) {
-            Some((_, dir)) => format!("{lack}: it is held by the v1 hierarchy at {dir} (hybrid mode)"),
+        // systemd mounts a hierarchy under the names that it holds: `cpu,cpuacct`.
+        let held = |names: &&str| {
+            let mut names = names.split(',');
+            names.any(|held| held == if name == "io" { "blkio" } else { name })
+        };
+        match self.hierarchies.lines().filter_map(|line| line.split(':').nth(1)).find(held) {
+            Some(names) => {
+                format!("{lack}: it is held by the v1 hierarchy at /sys/fs/cgroup/{names} (hybrid mode)")
+            }
             None => format!("{lack}: it is not in {}/cgroup.controllers", self.root),
         }
     }

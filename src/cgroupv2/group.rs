@@ -239,7 +239,7 @@ pub(super) fn write_file(dir: impl AsFd, file: &CStr, bytes: &[u8]) -> Result<()
 pub(super) fn read_file(dir: impl AsFd, file: &CStr) -> Result<String> {
     let fd = fs::open_in(dir, file, fs::O_RDONLY, 0, Resolve::Strict)?;
     let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 1024];
     loop {
         let length = fs::read(&fd, &mut buffer)?;
         bytes.extend_from_slice(&buffer[..length]);

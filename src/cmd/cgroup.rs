@@ -63,7 +63,8 @@ impl Bundle {
             }
             name => format!("{}/{name}", unit.cgroup),
         };
-        self.request.cgroup = Some((path, mount.controllers_beside("").at("linux.resources", "")?));
+        self.request.cgroup =
+            Some((path, mount.controllers_beside(String::new()).at("linux.resources", "")?));
         self.request.unit = Some((unit, user));
         self.cgroups = Some(mount);
         self.systemd = Some(manager);
@@ -85,7 +86,7 @@ impl Bundle {
             // Nobody has given the caller a part of the tree: no cgroup, which is an error only where a limit needs one.
             return Ok(());
         }
-        self.request.cgroup = Some((path, mount.controllers_beside(&hierarchies).at("linux.resources", "")?));
+        self.request.cgroup = Some((path, mount.controllers_beside(hierarchies).at("linux.resources", "")?));
         self.cgroups = Some(mount);
         Ok(())
     }
