@@ -20,7 +20,7 @@ struct Features {
     oci_version_min: &'static str,
     oci_version_max: &'static str,
     hooks: [&'static str; 6],
-    mount_options: &'static [&'static str],
+    mount_options: Vec<&'static str>,
     linux: Linux,
     annotations: BTreeMap<&'static str, &'static str>,
     potentially_unsafe_config_annotations: [&'static str; 8],
@@ -99,7 +99,7 @@ fn features() -> Features {
         oci_version_min: "1.0.0",
         oci_version_max: SPEC_VERSION,
         hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
-        mount_options: &options::KNOWN,
+        mount_options: options::known().collect(),
         linux: linux(),
         annotations: BTreeMap::from([("io.casque.version", env!("CARGO_PKG_VERSION"))]),
         potentially_unsafe_config_annotations: [
@@ -136,7 +136,9 @@ fn linux() -> Linux {
         selinux: Enabled { enabled: true },
         intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
         memory_policy: MemoryPolicy { modes, flags },
-        mount_extensions: MountExtensions { idmap: Enabled { enabled: options::KNOWN.contains(&"idmap") } },
+        mount_extensions: MountExtensions {
+            idmap: Enabled { enabled: options::known().any(|word| word == "idmap") },
+        },
         net_devices: Enabled { enabled: true },
     }
 }

@@ -34,67 +34,121 @@ pub struct Options<'a> {
 }
 
 /// What one word does.
+#[derive(Clone, Copy)]
 enum Word {
     Nothing,
+    /// To this mount.
+    Flag(Flag),
+    /// To this mount and to all below it.
+    All(Flag),
+    Propagation(u64, bool),
+    Bind(bool),
+    Remount,
+    /// The name that fsconfig(2) knows.
+    Superblock(&'static str),
+    Idmap(bool),
+    CopyUp,
+    Iversion(bool),
+    Foreign,
+}
+
+/// A change of a mount's flags.
+#[derive(Clone, Copy)]
+enum Flag {
     Set(u64),
     Clear(u64),
     /// Replace the access time mode by this one of the field `attr::ATIME`.
     Atime(u64),
-    Propagation(u64, bool),
-    Bind(bool),
-    Remount,
-    Superblock,
-    Idmap(bool),
-    CopyUp,
-    Iversion(bool),
 }
 
-/// The words that are the same with and without an `r` before them, which makes them recursive.
-fn flag(word: &str) -> Option<Word> {
-    Some(match word {
-        "ro" => Word::Set(attr::RDONLY),
-        "rw" => Word::Clear(attr::RDONLY),
-        "suid" => Word::Clear(attr::NOSUID),
-        "nosuid" => Word::Set(attr::NOSUID),
-        "dev" => Word::Clear(attr::NODEV),
-        "nodev" => Word::Set(attr::NODEV),
-        "exec" => Word::Clear(attr::NOEXEC),
-        "noexec" => Word::Set(attr::NOEXEC),
-        "diratime" => Word::Clear(attr::NODIRATIME),
-        "nodiratime" => Word::Set(attr::NODIRATIME),
-        "symfollow" => Word::Clear(attr::NOSYMFOLLOW),
-        "nosymfollow" => Word::Set(attr::NOSYMFOLLOW),
-        "atime" | "relatime" | "norelatime" | "nostrictatime" => Word::Atime(0),
-        "noatime" => Word::Atime(attr::NOATIME),
-        "strictatime" => Word::Atime(attr::STRICTATIME),
-        _ => return None,
-    })
-}
+/// All words that have a meaning here, sorted.
+///
+/// Engines relabel the source for `z` and `Z` themselves; to runc they mean nothing (opencontainers/runc 1.5). `rsync` and its
+/// kin are crun's: a file system has no more than one such flag, so that there is nothing to recurse into.
+const WORDS: [(&str, Word); 72] = [
+    ("Z", Word::Nothing),
+    ("async", Word::Superblock("async")),
+    ("atime", Word::Flag(Flag::Atime(0))),
+    ("bind", Word::Bind(false)),
+    ("copy-symlink", Word::Foreign),
+    ("defaults", Word::Nothing),
+    ("dest-nofollow", Word::Foreign),
+    ("dev", Word::Flag(Flag::Clear(attr::NODEV))),
+    ("diratime", Word::Flag(Flag::Clear(attr::NODIRATIME))),
+    ("dirsync", Word::Superblock("dirsync")),
+    ("exec", Word::Flag(Flag::Clear(attr::NOEXEC))),
+    ("idmap", Word::Idmap(false)),
+    ("iversion", Word::Iversion(true)),
+    ("lazytime", Word::Superblock("lazytime")),
+    ("loud", Word::Nothing),
+    ("mand", Word::Superblock("mand")),
+    ("noatime", Word::Flag(Flag::Atime(attr::NOATIME))),
+    ("nodev", Word::Flag(Flag::Set(attr::NODEV))),
+    ("nodiratime", Word::Flag(Flag::Set(attr::NODIRATIME))),
+    ("noexec", Word::Flag(Flag::Set(attr::NOEXEC))),
+    ("noiversion", Word::Iversion(false)),
+    ("nolazytime", Word::Superblock("nolazytime")),
+    ("nomand", Word::Superblock("nomand")),
+    ("norelatime", Word::Flag(Flag::Atime(0))),
+    ("nostrictatime", Word::Flag(Flag::Atime(0))),
+    ("nosuid", Word::Flag(Flag::Set(attr::NOSUID))),
+    ("nosymfollow", Word::Flag(Flag::Set(attr::NOSYMFOLLOW))),
+    ("private", Word::Propagation(propagation::PRIVATE, false)),
+    ("rasync", Word::Superblock("async")),
+    ("ratime", Word::All(Flag::Atime(0))),
+    ("rbind", Word::Bind(true)),
+    ("rdev", Word::All(Flag::Clear(attr::NODEV))),
+    ("rdiratime", Word::All(Flag::Clear(attr::NODIRATIME))),
+    ("rdirsync", Word::Superblock("dirsync")),
+    ("relatime", Word::Flag(Flag::Atime(0))),
+    ("remount", Word::Remount),
+    ("rexec", Word::All(Flag::Clear(attr::NOEXEC))),
+    ("ridmap", Word::Idmap(true)),
+    ("rmand", Word::Superblock("mand")),
+    ("rnoatime", Word::All(Flag::Atime(attr::NOATIME))),
+    ("rnodev", Word::All(Flag::Set(attr::NODEV))),
+    ("rnodiratime", Word::All(Flag::Set(attr::NODIRATIME))),
+    ("rnoexec", Word::All(Flag::Set(attr::NOEXEC))),
+    ("rnomand", Word::Superblock("nomand")),
+    ("rnorelatime", Word::All(Flag::Atime(0))),
+    ("rnostrictatime", Word::All(Flag::Atime(0))),
+    ("rnosuid", Word::All(Flag::Set(attr::NOSUID))),
+    ("rnosymfollow", Word::All(Flag::Set(attr::NOSYMFOLLOW))),
+    ("ro", Word::Flag(Flag::Set(attr::RDONLY))),
+    ("rprivate", Word::Propagation(propagation::PRIVATE, true)),
+    ("rrelatime", Word::All(Flag::Atime(0))),
+    ("rro", Word::All(Flag::Set(attr::RDONLY))),
+    ("rrw", Word::All(Flag::Clear(attr::RDONLY))),
+    ("rshared", Word::Propagation(propagation::SHARED, true)),
+    ("rslave", Word::Propagation(propagation::SLAVE, true)),
+    ("rstrictatime", Word::All(Flag::Atime(attr::STRICTATIME))),
+    ("rsuid", Word::All(Flag::Clear(attr::NOSUID))),
+    ("rsymfollow", Word::All(Flag::Clear(attr::NOSYMFOLLOW))),
+    ("rsync", Word::Superblock("sync")),
+    ("runbindable", Word::Propagation(propagation::UNBINDABLE, true)),
+    ("rw", Word::Flag(Flag::Clear(attr::RDONLY))),
+    ("shared", Word::Propagation(propagation::SHARED, false)),
+    ("silent", Word::Nothing),
+    ("slave", Word::Propagation(propagation::SLAVE, false)),
+    ("src-nofollow", Word::Foreign),
+    ("strictatime", Word::Flag(Flag::Atime(attr::STRICTATIME))),
+    ("suid", Word::Flag(Flag::Clear(attr::NOSUID))),
+    ("symfollow", Word::Flag(Flag::Clear(attr::NOSYMFOLLOW))),
+    ("sync", Word::Superblock("sync")),
+    ("tmpcopyup", Word::CopyUp),
+    ("unbindable", Word::Propagation(propagation::UNBINDABLE, false)),
+    ("z", Word::Nothing),
+];
 
 fn meaning(word: &str) -> Option<Word> {
-    Some(match word {
-        "defaults" | "silent" | "loud" => Word::Nothing,
-        // Engines relabel the source themselves; to runc they mean nothing (opencontainers/runc 1.5).
-        "z" | "Z" => Word::Nothing,
-        "private" => Word::Propagation(propagation::PRIVATE, false),
-        "rprivate" => Word::Propagation(propagation::PRIVATE, true),
-        "shared" => Word::Propagation(propagation::SHARED, false),
-        "rshared" => Word::Propagation(propagation::SHARED, true),
-        "slave" => Word::Propagation(propagation::SLAVE, false),
-        "rslave" => Word::Propagation(propagation::SLAVE, true),
-        "unbindable" => Word::Propagation(propagation::UNBINDABLE, false),
-        "runbindable" => Word::Propagation(propagation::UNBINDABLE, true),
-        "bind" => Word::Bind(false),
-        "rbind" => Word::Bind(true),
-        "remount" => Word::Remount,
-        "sync" | "async" | "dirsync" | "mand" | "nomand" | "lazytime" | "nolazytime" => Word::Superblock,
-        "iversion" => Word::Iversion(true),
-        "noiversion" => Word::Iversion(false),
-        "idmap" => Word::Idmap(false),
-        "ridmap" => Word::Idmap(true),
-        "tmpcopyup" => Word::CopyUp,
-        word => return flag(word),
-    })
+    let found = WORDS.binary_search_by(|(known, _)| (*known).cmp(word)).ok()?;
+    WORDS.get(found).map(|(_, word)| *word)
+}
+
+/// The words that are not for a file system nor only for engines, sorted: `mountOptions` of features.md.
+pub fn known() -> impl Iterator<Item = &'static str> {
+    let told = |(name, word): &&(&str, Word)| !matches!(word, Word::Foreign) && !matches!(*name, "z" | "Z");
+    WORDS.iter().filter(told).map(|(name, _)| *name)
 }
 
 impl Attr {
@@ -114,12 +168,11 @@ impl Attr {
         self.clear |= attr::ATIME;
     }
 
-    fn apply(&mut self, word: &Word) {
-        match word {
-            Word::Set(bit) => self.set(*bit),
-            Word::Clear(bit) => self.clear(*bit),
-            Word::Atime(mode) => self.atime(*mode),
-            _ => {}
+    fn apply(&mut self, flag: Flag) {
+        match flag {
+            Flag::Set(bit) => self.set(bit),
+            Flag::Clear(bit) => self.clear(bit),
+            Flag::Atime(mode) => self.atime(mode),
         }
     }
 }
@@ -138,105 +191,30 @@ impl<'a> Options<'a> {
     fn add(&mut self, word: &'a str) {
         match meaning(word) {
             Some(Word::Nothing) => {}
+            Some(Word::Flag(flag)) => self.attr.apply(flag),
+            Some(Word::All(flag)) => self.all.apply(flag),
             Some(Word::Propagation(kind, recursive)) => self.propagation = Some((kind, recursive)),
             Some(Word::Bind(recursive)) => self.bind = Some(recursive),
             Some(Word::Remount) => self.remount = true,
-            Some(Word::Superblock) => self.superblock.push(word),
+            Some(Word::Superblock(name)) => self.superblock.push(name),
             Some(Word::Idmap(recursive)) => self.idmap = Some(recursive),
             Some(Word::CopyUp) => self.copy_up = true,
             Some(Word::Iversion(count)) => self.iversion = count,
-            Some(change) => self.attr.apply(&change),
-            None => self.add_other(word),
+            Some(Word::Foreign) => self.foreign.push(word),
+            None => self.add_data(word),
         }
     }
 
-    /// Recursive words, crun's own ones, and what is for the file system.
-    fn add_other(&mut self, word: &'a str) {
-        if let Some((name @ ("idmap" | "ridmap"), mapping)) = word.split_once('=') {
-            self.idmap = Some(name == "ridmap");
+    /// crun's id mapping, and what is for the file system.
+    fn add_data(&mut self, word: &'a str) {
+        if let Some(mapping) = word.strip_prefix("idmap=").or_else(|| word.strip_prefix("ridmap=")) {
+            self.idmap = Some(word.starts_with('r'));
             self.mapping = Some(mapping);
-            return;
-        }
-        match word.strip_prefix('r') {
-            // crun's: a file system has no more than one such flag, so that there is nothing to recurse into.
-            Some(word @ ("sync" | "async" | "dirsync" | "mand" | "nomand")) => self.superblock.push(word),
-            Some(rest) if let Some(change) = flag(rest) => self.all.apply(&change),
-            _ if matches!(word, "copy-symlink" | "src-nofollow" | "dest-nofollow") => self.foreign.push(word),
-            _ => self.data.push(word),
+        } else {
+            self.data.push(word);
         }
     }
 }
-
-/// All words that have a meaning here and are not for a file system, sorted: `mountOptions` of features.md.
-pub const KNOWN: [&str; 67] = [
-    "async",
-    "atime",
-    "bind",
-    "defaults",
-    "dev",
-    "diratime",
-    "dirsync",
-    "exec",
-    "idmap",
-    "iversion",
-    "lazytime",
-    "loud",
-    "mand",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "noiversion",
-    "nolazytime",
-    "nomand",
-    "norelatime",
-    "nostrictatime",
-    "nosuid",
-    "nosymfollow",
-    "private",
-    "rasync",
-    "ratime",
-    "rbind",
-    "rdev",
-    "rdiratime",
-    "rdirsync",
-    "relatime",
-    "remount",
-    "rexec",
-    "ridmap",
-    "rmand",
-    "rnoatime",
-    "rnodev",
-    "rnodiratime",
-    "rnoexec",
-    "rnomand",
-    "rnorelatime",
-    "rnostrictatime",
-    "rnosuid",
-    "rnosymfollow",
-    "ro",
-    "rprivate",
-    "rrelatime",
-    "rro",
-    "rrw",
-    "rshared",
-    "rslave",
-    "rstrictatime",
-    "rsuid",
-    "rsymfollow",
-    "rsync",
-    "runbindable",
-    "rw",
-    "shared",
-    "silent",
-    "slave",
-    "strictatime",
-    "suid",
-    "symfollow",
-    "sync",
-    "tmpcopyup",
-    "unbindable",
-];
 
 #[cfg(test)]
 mod tests {
@@ -305,8 +283,9 @@ mod tests {
         let mut words: Vec<_> =
             [must, recursive, more].iter().flat_map(|list| list.split_whitespace()).collect();
         words.sort_unstable();
-        assert_eq!(words, KNOWN);
-        for word in KNOWN {
+        assert!(WORDS.is_sorted_by_key(|(name, _)| *name));
+        assert!(known().eq(words));
+        for word in known() {
             let words = [word.into()];
             assert!(parse(&words).data.is_empty(), "{word}");
         }
