@@ -114,27 +114,28 @@ fn dispatch(line: &Line, log: &Log) -> Result<u8> {
     let root_given = given.is_some();
     let root = given.unwrap_or_else(default_root);
     let globals = Globals { root, root_given, maker: Maker::of(&line.globals), log: log.clone() };
-    let args = &line.args;
-    match line.command {
-        "check" => check::main(&globals, args),
-        "create" => create::main(&globals, args),
-        "delete" => delete::main(&globals, args),
-        "events" => events::main(&globals, args),
-        "exec" => exec::main(&globals, args),
-        "features" => features::main(),
-        "kill" => kill::main(&globals, args),
-        "list" => list::main(&globals, args),
-        "pause" => pause::pause(&globals, args),
-        "plan" => plan::main(&globals, args),
-        "ps" => ps::main(&globals, args),
-        "resume" => pause::resume(&globals, args),
-        "run" => run::main(&globals, args),
-        "spec" => spec::main(args),
-        "start" => start::main(&globals, args),
-        "state" => state::main(&globals, args),
-        "update" => update::main(&globals, args),
+    // By a pointer: as parts of this function, all of them would have their variables on the stack at once.
+    let command: fn(&Globals, &Values) -> Result<u8> = match line.command {
+        "check" => check::main,
+        "create" => create::main,
+        "delete" => delete::main,
+        "events" => events::main,
+        "exec" => exec::main,
+        "features" => |_, _| features::main(),
+        "kill" => kill::main,
+        "list" => list::main,
+        "pause" => pause::pause,
+        "plan" => plan::main,
+        "ps" => ps::main,
+        "resume" => pause::resume,
+        "run" => run::main,
+        "spec" => |_, args| spec::main(args),
+        "start" => start::main,
+        "state" => state::main,
+        "update" => update::main,
         _ => bail!("no command"),
-    }
+    };
+    command(&globals, &line.args)
 }
 
 /// The newest version of the runtime-spec that casque follows.

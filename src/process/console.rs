@@ -64,15 +64,17 @@ pub struct Console {
     alive: bool,
 }
 
-/// Bytes on their way.
+/// Bytes on their way. They are not on the stack, of which a command without a terminal would need as much then.
 struct Buffer {
-    bytes: [u8; 4096],
+    bytes: Vec<u8>,
     from: usize,
     to: usize,
 }
 
 impl Buffer {
-    const EMPTY: Buffer = Buffer { bytes: [0; 4096], from: 0, to: 0 };
+    fn new() -> Buffer {
+        Buffer { bytes: vec![0; 4096], from: 0, to: 0 }
+    }
 
     fn is_empty(&self) -> bool {
         self.from == self.to
@@ -121,7 +123,7 @@ impl Console {
         if let Some(modes) = before {
             tty::set_modes(stdin, modes.raw()).at("process.terminal", "make the caller's terminal raw")?;
         }
-        let (input, output) = (Buffer::EMPTY, Buffer::EMPTY);
+        let (input, output) = (Buffer::new(), Buffer::new());
         let mut console =
             Console { master, _slave: slave, before, input, output, reading: true, alive: true };
         console.resize();
@@ -171,7 +173,7 @@ impl Console {
             let taken = self.output.drain(process::standard(1)).at("stdout", "write")?;
             if !taken {
                 // The program must not block on a reader who has gone; what it says is lost with him.
-                self.output = Buffer::EMPTY;
+                self.output = Buffer::new();
             }
         }
         Ok(())

@@ -73,7 +73,9 @@ impl Piece {
     fn take(&self, layout: Layout) -> Option<usize> {
         let mut used = self.used.load(Ordering::Relaxed);
         loop {
-            let start = (self.start() + used).checked_next_multiple_of(layout.align())? - self.start();
+            // The alignment is a power of two: without a division.
+            let mask = layout.align() - 1;
+            let start = ((self.start() + used + mask) & !mask) - self.start();
             let end = start.checked_add(layout.size()).filter(|end| *end <= SIZE)?;
             match self.used.compare_exchange_weak(used, end, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Some(start),

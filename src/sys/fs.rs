@@ -262,6 +262,7 @@ pub fn read_to_end(fd: impl AsFd) -> Result<Vec<u8>> {
         match read(&fd, bytes.get_mut(length..).unwrap_or_default())? {
             0 => {
                 bytes.truncate(length);
+                bytes.shrink_to_fit();
                 return Ok(bytes);
             }
             n => length += n,
