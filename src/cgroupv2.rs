@@ -100,17 +100,17 @@ impl Mount {
     /// The controllers that cgroups below this mount can have; in hybrid mode also which version 1 hierarchies
     /// hold the others.
     pub fn controllers(&self) -> Result<Controllers, Failure> {
-        self.controllers_beside(&match self.mode {
+        self.controllers_beside(match self.mode {
             Mode::Unified => String::new(),
             Mode::Hybrid => path::hierarchies_of("self")?,
         })
     }
 
     /// The same for a caller who has read its [`path::hierarchies_of`] already.
-    pub fn controllers_beside(&self, hierarchies: &str) -> Result<Controllers, Failure> {
+    pub fn controllers_beside(&self, hierarchies: String) -> Result<Controllers, Failure> {
         let list = group::read_file(&self.root, c"cgroup.controllers")
             .map_err(|errno| (format!("read {}/cgroup.controllers", self.dir.to_string_lossy()), errno))?;
-        Ok(Controllers::new(&list, &self.dir.to_string_lossy(), hierarchies))
+        Ok(Controllers::new(list, self.dir.to_string_lossy().into_owned(), hierarchies))
     }
 }
 

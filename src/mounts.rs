@@ -16,10 +16,11 @@ pub mod root;
 pub mod target;
 
 use crate::host::Host;
-use crate::plan::{Attr, Draft, Op, Opening, Param, Slot, Target};
+use crate::plan::{Attr, Draft, Op, Opening, Origin, Param, Slot, Step, Target};
 use crate::spec::{Mount, Spec};
 use crate::sys::mount::{attr, propagation};
 use options::Options;
+use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 /// File systems of the kernel's own, for which `ro` is a matter of the mount and not of the superblock, which
@@ -45,7 +46,10 @@ const PROC_ALLOWED: [&str; 11] = [
 /// An absolute path without `.`, `..` and doubled slashes; `..` stops at the root, as it does for a process there.
 /// A relative path starts at the root (config.md#mounts, `destination`).
 #[must_use]
-pub fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> Cow<'_, str> {
+    if is_clean(path) {
+        return Cow::Borrowed(path);
+    }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -54,7 +58,14 @@ pub fn clean(path: &str) -> String {
             name => parts.push(name),
         }
     }
-    format!("/{}", parts.join("/"))
+    Cow::Owned(format!("/{}", parts.join("/")))
+}
+
+/// Most paths are: then nothing is copied.
+fn is_clean(path: &str) -> bool {
+    let parts =
+        |path: &[u8]| path.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."));
+    path == "/" || path.as_bytes().strip_prefix(b"/").is_some_and(parts)
 }
 
 /// A path of the host: a relative one starts at the bundle (config.md#mounts, `source`).
@@ -79,18 +90,19 @@ pub fn root_propagation(spec: &Spec, draft: &mut Draft) -> u64 {
 }
 
 /// `mounts`: a step or two for each, in the order listed (config.md#mounts).
-pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
+/// Gives the steps by which `ro` comes in force where it has to wait, for [`plan_readonly`].
+pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) -> Vec<Step> {
+    let mut late = Vec::new();
     let binds = Binds::of(spec, host, bundle, root_propagation(spec, draft));
     if !spec.linux.mount_label.is_empty() && !host.selinux {
         draft.problem("linux.mountLabel", "SELinux is not enabled on this host");
     }
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let origin = format!("mounts[{index}]");
+        let origin = Origin::item("mounts", index);
         let Some(target) = plan_target(&origin, mount, draft) else { continue };
         let options = Options::parse(&mount.options);
         for word in &options.foreign {
-            draft
-                .problem(format!("{origin}.options"), format!("{word:?} is crun's, and not known to casque"));
+            draft.problem(origin.with(".options"), format!("{word:?} is crun's, and not known to casque"));
         }
         if options.remount {
             plan_remount(origin, &options, target, draft);
@@ -100,16 +112,17 @@ pub fn plan(spec: &Spec, host: &Host, bundle: &str, draft: &mut Draft) {
             binds.plan_cgroups(origin, path, options, target, draft);
         } else {
             if options.idmap.is_some() || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-                draft.problem(format!("{origin}.options"), "only a bind mount can be id-mapped");
+                draft.problem(origin.with(".options"), "only a bind mount can be id-mapped");
             }
-            plan_filesystem(origin, mount, &options, spec, host, target, draft);
+            late.extend(plan_filesystem(origin, mount, &options, spec, host, target, draft));
         }
     }
+    late
 }
 
 /// `mounts[].destination`, checked for what must not be mounted over.
-fn plan_target(origin: &str, mount: &Mount, draft: &mut Draft) -> Option<Target> {
-    let place = format!("{origin}.destination");
+fn plan_target(origin: &Origin, mount: &Mount, draft: &mut Draft) -> Option<Target> {
+    let place = origin.with(".destination");
     if mount.destination.is_empty() {
         draft.problem(place, "missing");
         return None;
@@ -120,7 +133,7 @@ fn plan_target(origin: &str, mount: &Mount, draft: &mut Draft) -> Option<Target>
         return None;
     }
     let below_proc = path.starts_with("/proc/");
-    if below_proc && !PROC_ALLOWED.contains(&path.as_str()) {
+    if below_proc && !PROC_ALLOWED.contains(&&*path) {
         draft.problem(
             place,
             format!("{path}: nothing may be mounted below /proc but {}", PROC_ALLOWED.join(", ")),
@@ -134,11 +147,11 @@ fn plan_target(origin: &str, mount: &Mount, draft: &mut Draft) -> Option<Target>
 /// A mount that is there already gets other flags, and its file system other parameters. As of mount(8), `bind` beside
 /// `remount` means the flags alone. Differing from mount(2), what is not listed stays as it is, and `ro` is the mount's,
 /// never the file system's, which the host may use too.
-fn plan_remount(origin: String, options: &Options, target: Target, draft: &mut Draft) {
+fn plan_remount(origin: Origin, options: &Options, target: Target, draft: &mut Draft) {
     if options.bind.is_none() {
         let params = plan_params(&origin, "", options, draft);
         if !params.is_empty() {
-            draft.child(origin.clone(), Op::Reconfigure { path: target.path.clone(), params });
+            draft.child(&origin, Op::Reconfigure { path: target.path.clone(), params });
         }
     }
     draft.child(origin, Op::SetAttr { path: target.path, attr: options.attr, recursive: false });
@@ -164,7 +177,7 @@ impl<'a> Binds<'a> {
         Binds { spec, bundle, base, by_child }
     }
 
-    fn plan(&self, origin: String, mount: &Mount, options: &Options, target: Target, draft: &mut Draft) {
+    fn plan(&self, origin: Origin, mount: &Mount, options: &Options, target: Target, draft: &mut Draft) {
         if let Some(slot) = self.plan_tree(&origin, mount, options, &target, draft) {
             self.plan_attach(origin, options, slot, target, draft);
         }
@@ -174,7 +187,7 @@ impl<'a> Binds<'a> {
     /// shows the whole tree, part of which may be the caller's, so it cannot be written to (CVE-2023-25809).
     fn plan_cgroups(
         &self,
-        origin: String,
+        origin: Origin,
         path: &CStr,
         mut options: Options,
         target: Target,
@@ -183,10 +196,10 @@ impl<'a> Binds<'a> {
         let path = path.to_owned();
         options.all.set |= attr::RDONLY;
         let slot = if self.by_child {
-            draft.child(origin.clone(), Op::Tree { path, recursive: true });
+            draft.child(&origin, Op::Tree { path, recursive: true });
             None
         } else {
-            Some(draft.open(origin.clone(), Opening::Tree { path, recursive: true, idmap: None }))
+            Some(draft.open(&origin, Opening::Tree { path, recursive: true, idmap: None }))
         };
         self.plan_attach(origin, &options, slot, target, draft);
     }
@@ -195,7 +208,7 @@ impl<'a> Binds<'a> {
     /// bind, so they are ignored.
     fn plan_tree(
         &self,
-        origin: &str,
+        origin: &Origin,
         mount: &Mount,
         options: &Options,
         target: &Target,
@@ -205,19 +218,19 @@ impl<'a> Binds<'a> {
             options.superblock.iter().filter(|word| !matches!(**word, "async" | "nomand" | "nolazytime"));
         for word in asked.chain(options.iversion.then_some(&"iversion")) {
             // mount(2), MS_BIND: they are of the file system, which the host has mounted already.
-            draft.warn(format!("{origin}.options"), format!("{word:?} has no effect on a bind mount"));
+            draft.warn(origin.with(".options"), format!("{word:?} has no effect on a bind mount"));
         }
-        let place = format!("{origin}.source");
+        let place = origin.with(".source");
         if mount.source.is_empty() {
             draft.problem(place, "missing: a bind mount needs the file or directory to bind");
             return None;
         }
-        if &*target.path.to_string_lossy() == "/proc" && !mount.source.starts_with("/proc") {
+        if &*target.path == c"/proc" && !mount.source.starts_with("/proc") {
             draft.problem(place, "only a procfs may be mounted at /proc (CVE-2019-19921)");
             return None;
         }
         let idmap = idmap::plan(origin, mount, options, self.spec, draft);
-        let path = draft.c_string(place.clone(), &in_bundle(self.bundle, &mount.source));
+        let path = draft.c_string(&place, &in_bundle(self.bundle, &mount.source));
         let recursive = options.bind.unwrap_or(false);
         if self.by_child && idmap.is_none() {
             draft.child(place, Op::Tree { path, recursive });
@@ -229,7 +242,7 @@ impl<'a> Binds<'a> {
     /// A bind mount.
     fn plan_attach(
         &self,
-        origin: String,
+        origin: Origin,
         options: &Options,
         slot: Option<Slot>,
         target: Target,
@@ -258,52 +271,57 @@ impl<'a> Binds<'a> {
 
 /// A new instance of a file system.
 fn plan_filesystem(
-    origin: String,
+    origin: Origin,
     mount: &Mount,
     options: &Options,
     spec: &Spec,
     host: &Host,
     target: Target,
     draft: &mut Draft,
-) {
+) -> Option<Step> {
     if mount.kind.is_empty() {
-        draft.problem(format!("{origin}.type"), "missing: only a bind mount needs none");
-        return;
+        draft.problem(origin.with(".type"), "missing: only a bind mount needs none");
+        return None;
     }
     // The spec's own examples say `cgroup`, from the days of v1 (config-linux.md#default-filesystems).
     let kind = if &*mount.kind == "cgroup" { "cgroup2" } else { &*mount.kind };
-    if &*target.path.to_string_lossy() == "/proc" && kind != "proc" {
-        draft.problem(format!("{origin}.type"), "only a procfs may be mounted at /proc (CVE-2019-19921)");
-        return;
+    if &*target.path == c"/proc" && kind != "proc" {
+        draft.problem(origin.with(".type"), "only a procfs may be mounted at /proc (CVE-2019-19921)");
+        return None;
     }
     let mut attr = options.attr;
     let mut params = plan_params(&origin, kind, options, draft);
     if options.copy_up && kind != "tmpfs" {
-        draft.problem(format!("{origin}.options"), format!("\"tmpcopyup\" is for a tmpfs, not for {kind}"));
+        draft.problem(origin.with(".options"), format!("\"tmpcopyup\" is for a tmpfs, not for {kind}"));
     }
     if kind == "cgroup2" && !host.private_cgroups {
         // Without a cgroup namespace this shows the host's whole tree (CVE-2023-25809).
         attr.set |= attr::RDONLY;
     }
-    if is_late(kind, &target.path.to_string_lossy()) {
-        attr.set &= !attr::RDONLY;
-    }
+    let read_only = attr.set & attr::RDONLY;
+    let late = (read_only != 0 && is_late(kind, &target.path)).then(|| {
+        attr.set &= !read_only;
+        let attr = Attr { set: read_only, ..Attr::default() };
+        let op = Op::SetAttr { path: target.path.clone(), attr, recursive: false };
+        Step { origin: origin.with(".options"), op }
+    });
     if kind == "tmpfs" && !options.data.iter().any(|word| word.starts_with("mode=")) {
         params.push(Param::ModeOfTarget);
     }
     if let Some((kind, _)) = options.propagation {
         attr.propagation = kind;
     }
-    let place = format!("{origin}.source");
+    let place = origin.with(".source");
     let source = if mount.source.is_empty() { kind } else { &*mount.source };
     let source = draft.c_string(place, source);
-    let fs = draft.c_string(format!("{origin}.type"), kind);
+    let fs = draft.c_string(origin.with(".type"), kind);
     if let Some(label) = context(kind, options, spec) {
         let key = context_type(spec, draft);
         params.push(Param::Pair(key.into(), draft.c_string("linux.mountLabel", label)));
     }
     let copy_up = options.copy_up;
     draft.child(origin, Op::Mount { fs, source, params, attr, target, copy_up });
+    late
 }
 
 /// `linux.mountLabel`: the SELinux context of all files of a mount, for file systems that keep no labels of their own, or
@@ -336,8 +354,8 @@ fn context_type(spec: &Spec, draft: &mut Draft) -> &'static CStr {
 }
 
 /// The options that the file system itself reads (fsconfig(2)); no `kind` is one that is there already.
-fn plan_params(origin: &str, kind: &str, options: &Options, draft: &mut Draft) -> Vec<Param> {
-    let place = format!("{origin}.options");
+fn plan_params(origin: &Origin, kind: &str, options: &Options, draft: &mut Draft) -> Vec<Param> {
+    let place = origin.with(".options");
     let mut params = Vec::new();
     let read_only = options.attr.set & attr::RDONLY != 0;
     if read_only && !kind.is_empty() && !VIRTUAL.contains(&kind) {
@@ -349,10 +367,8 @@ fn plan_params(origin: &str, kind: &str, options: &Options, draft: &mut Draft) -
     }
     for word in options.superblock.iter().chain(&options.data) {
         params.push(match word.split_once('=') {
-            Some((key, value)) => {
-                Param::Pair(draft.c_string(place.clone(), key), draft.c_string(place.clone(), value))
-            }
-            None => Param::Flag(draft.c_string(place.clone(), word)),
+            Some((key, value)) => Param::Pair(draft.c_string(&place, key), draft.c_string(&place, value)),
+            None => Param::Flag(draft.c_string(&place, word)),
         });
     }
     params
@@ -373,34 +389,26 @@ pub fn plan_covers(spec: &Spec, draft: &mut Draft) {
 }
 
 /// The spec demands absolute paths (config-linux.md#masked-paths, #readonly-paths).
-fn cover_path(list: &str, index: usize, path: &str, draft: &mut Draft) -> Option<(String, CString)> {
-    let origin = format!("{list}[{index}]");
+fn cover_path(list: &'static str, index: usize, path: &str, draft: &mut Draft) -> Option<(Origin, CString)> {
+    let origin = Origin::item(list, index);
     if !path.starts_with('/') {
         draft.problem(origin, format!("{path:?} must be an absolute path in the container"));
         return None;
     }
-    let path = draft.c_string(origin.clone(), &clean(path));
+    let path = draft.c_string(&origin, &clean(path));
     Some((origin, path))
 }
 
 /// Whether `ro` has to wait until all is made that lies in this mount: other mounts, devices.
-fn is_late(kind: &str, path: &str) -> bool {
-    kind == "tmpfs" || path == "/dev"
+fn is_late(kind: &str, path: &CStr) -> bool {
+    kind == "tmpfs" || path == c"/dev"
 }
 
 /// The steps that make read-only, once nothing more is made in them, the mounts whose `ro` has waited and the whole root.
-pub fn plan_readonly(spec: &Spec, draft: &mut Draft) {
-    let attr = Attr { set: attr::RDONLY, ..Attr::default() };
-    for (index, mount) in spec.mounts.iter().enumerate() {
-        let (path, options) = (clean(&mount.destination), Options::parse(&mount.options));
-        let new = options.bind.is_none() && !options.remount && &*mount.kind != "bind";
-        if new && options.attr.set & attr::RDONLY != 0 && is_late(&mount.kind, &path) {
-            let origin = format!("mounts[{index}].options");
-            let path = draft.c_string(origin.clone(), &path);
-            draft.child(origin, Op::SetAttr { path, attr, recursive: false });
-        }
-    }
+pub fn plan_readonly(spec: &Spec, late: Vec<Step>, draft: &mut Draft) {
+    draft.plan.child.extend(late);
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
+        let attr = Attr { set: attr::RDONLY, ..Attr::default() };
         draft.child("root.readonly", Op::SetAttr { path: c"/".into(), attr, recursive: false });
     }
 }
@@ -421,9 +429,15 @@ mod tests {
     fn nothing_is_mounted_below_proc_but_the_listed_files() {
         let mut draft = Draft::default();
         let mount = |destination| Mount { destination, ..Mount::default() };
-        assert!(plan_target("mounts[0]", &mount("/proc/self/attr".into()), &mut draft).is_none());
-        assert!(plan_target("mounts[1]", &mount("/proc/../proc/uptime".into()), &mut draft).unwrap().real);
-        assert!(plan_target("mounts[2]", &mount("/x/..".into()), &mut draft).is_none());
+        assert!(
+            plan_target(&Origin::item("mounts", 0), &mount("/proc/self/attr".into()), &mut draft).is_none()
+        );
+        assert!(
+            plan_target(&Origin::item("mounts", 1), &mount("/proc/../proc/uptime".into()), &mut draft)
+                .unwrap()
+                .real
+        );
+        assert!(plan_target(&Origin::item("mounts", 2), &mount("/x/..".into()), &mut draft).is_none());
         let places: Vec<_> = draft.problems.iter().map(|p| &*p.origin).collect();
         assert_eq!(places, ["mounts[0].destination", "mounts[2].destination"]);
     }

@@ -10,8 +10,8 @@ mod print;
 use crate::sys::process::Mark;
 use crate::sys::sched::SchedAttr;
 use crate::sys::tty::Size;
-use std::borrow::Cow;
 use std::ffi::CString;
+use std::fmt;
 
 /// The fifo in the state directory at which a created container waits for `start`.
 pub const FIFO: &std::ffi::CStr = c"exec.fifo";
@@ -39,8 +39,77 @@ pub struct Step {
     pub op: Op,
 }
 
-/// A JSON path such as `process.rlimits[0]`.
-pub type Origin = Cow<'static, str>;
+/// A JSON path such as `process.rlimits[0]`. Its text is made where somebody reads it, which is mostly nobody.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A path that is always the same.
+    Fixed(&'static str),
+    /// `list[index]` and the property of it: `mounts[3].source`.
+    Item(&'static str, usize, &'static str),
+    /// Any other.
+    Text(String),
+}
+
+impl Origin {
+    /// An item of a list.
+    #[must_use]
+    pub fn item(list: &'static str, index: usize) -> Origin {
+        Origin::Item(list, index, "")
+    }
+
+    /// What lies below: `.source`.
+    #[must_use]
+    pub fn with(&self, property: &'static str) -> Origin {
+        match self {
+            Origin::Item(list, index, "") => Origin::Item(list, *index, property),
+            other => Origin::Text(format!("{other}{property}")),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Fixed(text) => f.pad(text),
+            Origin::Item(list, index, property) => f.pad(&format!("{list}[{index}]{property}")),
+            Origin::Text(text) => f.pad(text),
+        }
+    }
+}
+
+impl PartialEq<str> for Origin {
+    fn eq(&self, other: &str) -> bool {
+        match self {
+            Origin::Fixed(text) => *text == other,
+            Origin::Item(..) => self.to_string() == other,
+            Origin::Text(text) => text == other,
+        }
+    }
+}
+
+impl From<&'static str> for Origin {
+    fn from(text: &'static str) -> Origin {
+        Origin::Fixed(text)
+    }
+}
+
+impl From<String> for Origin {
+    fn from(text: String) -> Origin {
+        Origin::Text(text)
+    }
+}
+
+impl From<&Origin> for Origin {
+    fn from(origin: &Origin) -> Origin {
+        origin.clone()
+    }
+}
+
+impl From<&Origin> for String {
+    fn from(origin: &Origin) -> String {
+        origin.to_string()
+    }
+}
 
 /// The number of an open descriptor in the table that both sides see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -580,7 +649,7 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The JSON path.
-    pub origin: Origin,
+    pub origin: String,
     /// What is wrong, one line.
     pub text: String,
 }
@@ -647,20 +716,26 @@ impl Draft {
 
     /// Notes a mistake.
     pub fn problem(&mut self, origin: impl Into<Origin>, text: impl Into<String>) {
-        self.problems.push(Problem { origin: origin.into(), text: text.into() });
+        self.problems.push(Problem { origin: origin.into().to_string(), text: text.into() });
     }
 
     /// Notes what the spec says to warn about.
     pub fn warn(&mut self, origin: impl Into<Origin>, text: impl Into<String>) {
-        self.warnings.push(Problem { origin: origin.into(), text: text.into() });
+        self.warnings.push(Problem { origin: origin.into().to_string(), text: text.into() });
     }
 
     /// The text as a C string; one with a NUL inside is a problem, as no system call could take it whole.
     pub fn c_string(&mut self, origin: impl Into<Origin>, text: &str) -> CString {
-        CString::new(text).unwrap_or_else(|_| {
-            self.problem(origin, format!("{text:?}: a NUL character inside"));
-            CString::default()
-        })
+        match CString::new(text) {
+            Ok(text) => text,
+            Err(_) => self.no_c_string(origin.into(), text),
+        }
+    }
+
+    #[cold]
+    fn no_c_string(&mut self, origin: Origin, text: &str) -> CString {
+        self.problem(origin, format!("{text:?}: a NUL character inside"));
+        CString::default()
     }
 }
 

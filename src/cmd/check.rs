@@ -58,19 +58,20 @@ fn missing(draft: Draft) -> Vec<Problem> {
                 if !known.contains(&&*name) {
                     let text =
                         format!("{name:?} is not among the kernel's file systems (a module may bring it)");
-                    problems.push(Problem { origin: format!("{}.type", step.origin).into(), text });
+                    problems.push(Problem { origin: format!("{}.type", step.origin), text });
                 }
                 continue;
             }
             _ => continue,
         };
         // startContainer hooks lie in the container.
-        for path in paths.into_iter().filter(|_| !step.origin.starts_with("hooks.startContainer")) {
+        for path in paths.into_iter().filter(|_| !step.origin.to_string().starts_with("hooks.startContainer"))
+        {
             let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
             if let Err(error) = std::fs::metadata(path) {
                 let errno = crate::error::Named(crate::error::errno(&error));
                 let text = format!("{}: {errno}", path.display());
-                problems.push(Problem { origin: step.origin.clone(), text });
+                problems.push(Problem { origin: step.origin.to_string(), text });
             }
         }
     }

@@ -4,7 +4,7 @@
 //! own where that is joined, else one that the parent makes for this.
 
 use super::options::Options;
-use crate::plan::{Draft, Idmap, Namespace, Opening, Slot, UserNamespace};
+use crate::plan::{Draft, Idmap, Namespace, Opening, Origin, Slot, UserNamespace};
 use crate::spec::{IdMapping, Mount, Spec};
 use std::fmt::Write;
 
@@ -21,7 +21,13 @@ pub fn lines(name: &str, list: &[IdMapping], draft: &mut Draft) -> String {
 }
 
 /// The mapping that a bind mount asks for. Mappings without `idmap` or `ridmap` are for the mount alone.
-pub fn plan(origin: &str, mount: &Mount, options: &Options, spec: &Spec, draft: &mut Draft) -> Option<Idmap> {
+pub fn plan(
+    origin: &Origin,
+    mount: &Mount,
+    options: &Options,
+    spec: &Spec,
+    draft: &mut Draft,
+) -> Option<Idmap> {
     let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
     if !own && options.idmap.is_none() {
         return None;
@@ -30,7 +36,7 @@ pub fn plan(origin: &str, mount: &Mount, options: &Options, spec: &Spec, draft: 
         let namespace = match in_options(text, spec) {
             Ok([uids, gids]) => UserNamespace::New { uid_map: uids.into(), gid_map: gids.into() },
             Err(text) => {
-                draft.problem(format!("{origin}.options"), text);
+                draft.problem(origin.with(".options"), text);
                 return None;
             }
         };
@@ -46,7 +52,7 @@ pub fn plan(origin: &str, mount: &Mount, options: &Options, spec: &Spec, draft: 
         (false, Some(_)) => UserNamespace::Joined(joined(draft)?),
         (false, None) => {
             draft.problem(
-                format!("{origin}.options"),
+                origin.with(".options"),
                 "id-mapped without uidMappings and gidMappings, and the container has no user namespace",
             );
             return None;
@@ -99,7 +105,7 @@ fn range(text: &str, own: &[IdMapping]) -> Result<(u32, u32, u32), String> {
 }
 
 /// "If specified, it MUST be specified along with" the other.
-fn own_mappings(origin: &str, mount: &Mount, draft: &mut Draft) -> Option<UserNamespace> {
+fn own_mappings(origin: &Origin, mount: &Mount, draft: &mut Draft) -> Option<UserNamespace> {
     for (name, other, list) in [
         ("uidMappings", "gidMappings", &mount.uid_mappings),
         ("gidMappings", "uidMappings", &mount.gid_mappings),
@@ -130,7 +136,8 @@ mod tests {
         let spec = load(json.as_bytes()).unwrap();
         let mut draft = Draft::default();
         let mount = &spec.mounts[0];
-        let idmap = plan("mounts[0]", mount, &Options::parse(&mount.options), &spec, &mut draft);
+        let origin = Origin::item("mounts", 0);
+        let idmap = plan(&origin, mount, &Options::parse(&mount.options), &spec, &mut draft);
         (idmap, draft.problems.iter().map(|p| format!("{}: {}", p.origin, p.text)).collect())
     }
 

@@ -584,7 +584,7 @@ impl Display for Plan {
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut record = serializer.serialize_struct("Step", 3)?;
-        record.serialize_field("origin", &self.1.origin)?;
+        record.serialize_field("origin", &format_args!("{}", self.1.origin))?;
         record.serialize_field("op", self.1.op.name())?;
         record.serialize_field("text", &format_args!("{self}"))?;
         record.end()

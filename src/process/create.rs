@@ -49,6 +49,11 @@ pub struct Request {
 #[must_use]
 pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     let mut draft = Draft::default();
+    // So that the list need not move when it grows.
+    draft
+        .plan
+        .child
+        .reserve(48 + spec.mounts.len() + spec.linux.masked_paths.len() + spec.linux.readonly_paths.len());
     // Without `process`, a container can be created and nothing can be started in it (config.md#process).
     let none = Process { cwd: "/".into(), ..Process::default() };
     let process = spec.process.as_ref().unwrap_or(&none);
@@ -72,7 +77,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     namespaces::plan(spec, host, &wanted, &mut draft);
     plan_session(&request.id, request.no_new_keyring, process, &mut draft);
     plan_root(request, spec, host, own_mounts, &mut draft);
-    mounts::plan(spec, host, &request.bundle, &mut draft);
+    let late = mounts::plan(spec, host, &request.bundle, &mut draft);
     mounts::devices::plan(spec, host, &mut draft);
     plan_notify(request, own_mounts, &mut draft);
     plan_cwd(process, &mut draft);
@@ -82,7 +87,7 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
     plan_sysctl(spec, &wanted, &mut draft);
     plan_names(spec, &mut draft);
     console::plan(process, &request.terminal, own_mounts, &mut draft);
-    mounts::plan_readonly(spec, &mut draft);
+    mounts::plan_readonly(spec, late, &mut draft);
     mounts::plan_covers(spec, &mut draft);
     let notifies = filter.as_ref().is_some_and(Compiled::notifies);
     draft.clone.alone =
@@ -197,7 +202,7 @@ fn plan_cgroup(request: &Request, spec: &Spec, host: &Host, draft: &mut Draft) {
         // The first process, and the hooks that it calls from create, must be born: the limit comes in force when it is
         // ready. A unit has it already, by its property, and gets room until then.
         let pids = "linux.resources.pids.limit";
-        writes.retain(|step| step.origin != pids);
+        writes.retain(|step| step.origin != *pids);
         if request.unit.is_some() {
             let op = Op::Write { at: At::Cgroup, path: c"pids.max".into(), bytes: b"3".into() };
             writes.push(Step { origin: pids.into(), op });

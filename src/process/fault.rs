@@ -4,7 +4,7 @@ use super::hooks::Failure;
 use super::link::Word;
 use crate::cgroupv2::Pressure;
 use crate::error::{Fault, Named};
-use crate::plan::{Op, Plan};
+use crate::plan::{Op, Origin, Plan};
 use crate::sys::{Errno, fs};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn last_line(output: BorrowedFd) -> Option<String> {
 
 /// The error of a failed hook, with the last line of what it printed.
 pub fn hook_fault(
-    origin: &str,
+    origin: &Origin,
     hook: &crate::plan::Hook,
     failure: Failure,
     output: Option<BorrowedFd>,
@@ -79,7 +79,7 @@ fn or_too_low(plan: &Plan, errno: i32, pressure: Pressure, error: anyhow::Error)
         Errno::ENOSPC | Errno::ENFILE | Errno::ENOBUFS | Errno::E2BIG => pressure.at_limit,
         _ => false,
     };
-    if no_memory && plan.parent.iter().any(|step| step.origin == MEMORY) {
+    if no_memory && plan.parent.iter().any(|step| step.origin == *MEMORY) {
         anyhow::anyhow!("{MEMORY}: too low: {error:#}")
     } else {
         error

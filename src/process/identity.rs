@@ -1,7 +1,7 @@
 //! `process`: who the program is and what it may do. Planner.
 
 use crate::host::Host;
-use crate::plan::{At, Draft, Op};
+use crate::plan::{At, Draft, Op, Origin};
 use crate::spec::{Process, Spec, Text};
 use std::ffi::CString;
 use std::str::FromStr;
@@ -36,19 +36,19 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub fn plan_limits(process: &Process, draft: &mut Draft) {
     let mut seen = Vec::new();
     for (index, limit) in process.rlimits.iter().enumerate() {
-        let origin = format!("process.rlimits[{index}]");
+        let origin = Origin::item("process.rlimits", index);
         let Some((name, resource)) = RLIMITS.iter().find(|(name, _)| *name == &*limit.kind) else {
-            draft.problem(format!("{origin}.type"), format!("{:?} is no resource limit", &*limit.kind));
+            draft.problem(origin.with(".type"), format!("{:?} is no resource limit", &*limit.kind));
             continue;
         };
         if seen.contains(name) {
             // config.md#posix-process: "there MUST NOT be duplicate entries".
-            draft.problem(format!("{origin}.type"), format!("a second {name}"));
+            draft.problem(origin.with(".type"), format!("a second {name}"));
         }
         seen.push(name);
         if limit.soft > limit.hard {
             draft.problem(
-                format!("{origin}.soft"),
+                origin.with(".soft"),
                 format!("{} is above the hard limit {}", limit.soft, limit.hard),
             );
         }
@@ -201,7 +201,7 @@ pub fn plan_find(process: &Process, draft: &mut Draft) {
 /// counts, as engines and `exec --env` mean it; programs would find the first. An empty HOME is none (runc's prepareEnv).
 pub fn plan_exec(process: &Process, added: &[String], draft: &mut Draft) {
     let args = process.args.iter().enumerate();
-    let args = args.map(|(i, text)| draft.c_string(format!("process.args[{i}]"), text)).collect();
+    let args = args.map(|(i, text)| draft.c_string(Origin::item("process.args", i), text)).collect();
     let given = process.env.iter().enumerate().filter(|(_, text)| &***text != "HOME=");
     let given = given.map(|(index, text)| (Some(index), &**text));
     let all: Vec<_> = given.chain(added.iter().map(|text| (None, text.as_str()))).collect();
@@ -209,7 +209,7 @@ pub fn plan_exec(process: &Process, added: &[String], draft: &mut Draft) {
     let mut env = Vec::new();
     for (position, (origin, text)) in all.iter().enumerate() {
         if !all.iter().skip(position + 1).any(|(_, later)| same(text, later)) {
-            let origin = origin.map_or_else(|| "process.env".to_owned(), |i| format!("process.env[{i}]"));
+            let origin = origin.map_or("process.env".into(), |index| Origin::item("process.env", index));
             env.push(draft.c_string(origin, text));
         }
     }

@@ -1,7 +1,7 @@
 //! Id-mapped trees: the user namespaces that carry the mappings, and their use. Run by the parent.
 
 use crate::error::{Fault, Named};
-use crate::plan::{Idmap, UserNamespace};
+use crate::plan::{Idmap, Origin, UserNamespace};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::process::{self, Side, clone};
 use crate::sys::{Errno, Result, mount, socket};
@@ -43,7 +43,7 @@ fn open_mapped(proc: BorrowedFd, pid: i32, uid_map: &[u8], gid_map: &[u8]) -> Re
 
 /// Maps the ids of a detached tree, and says what a kernel that refuses it would need.
 pub fn map_tree(
-    origin: &str,
+    origin: &Origin,
     path: &CStr,
     tree: &OwnedFd,
     idmap: &Idmap,
@@ -57,7 +57,7 @@ pub fn map_tree(
         Some((_, name, ..)) => write!(operation, ", which lies on {name}"),
         None => write!(operation, ", which lies on a file system of type {kind:#x}"),
     };
-    let fault = Fault { origin: origin.to_owned(), operation, errno };
+    let fault = Fault { origin: origin.to_string(), operation, errno };
     Err(match known {
         Some((_, name, Some((major, minor)))) if errno == Errno::EINVAL => {
             anyhow::anyhow!("{fault}: {name} can be id-mapped since Linux {major}.{minor}")
@@ -93,7 +93,7 @@ const FILE_SYSTEMS: [(u64, &str, Option<Release>); 16] = [
 ];
 
 /// The error of a namespace that could not be made.
-pub fn namespace_fault(origin: &str, namespace: &UserNamespace, errno: Errno) -> anyhow::Error {
+pub fn namespace_fault(origin: &Origin, namespace: &UserNamespace, errno: Errno) -> anyhow::Error {
     match namespace {
         UserNamespace::New { uid_map, gid_map } => {
             let line = |map: &[u8]| String::from_utf8_lossy(map).trim_end().replace('\n', ", ");

@@ -9,14 +9,14 @@
 
 use crate::host::{Host, is_own};
 use crate::mounts::idmap::lines;
-use crate::plan::{At, Clone, Draft, Meet, Namespace, Op, Opening, Slot};
+use crate::plan::{At, Clone, Draft, Meet, Namespace, Op, Opening, Origin, Slot};
 use crate::spec::Spec;
 
 /// What `linux.namespaces` asks for.
 #[derive(Default)]
 pub struct Wanted {
     new: Vec<Namespace>,
-    joined: Vec<(Namespace, Slot, String)>,
+    joined: Vec<(Namespace, Slot, Origin)>,
 }
 
 impl Namespace {
@@ -58,25 +58,25 @@ impl Wanted {
         let mut wanted = Wanted::default();
         let mut seen = Vec::new();
         for (index, namespace) in spec.linux.namespaces.iter().enumerate() {
-            let origin = format!("linux.namespaces[{index}]");
+            let origin = Origin::item("linux.namespaces", index);
             let Some(kind) = Namespace::of(&namespace.kind) else {
-                draft.problem(format!("{origin}.type"), format!("{:?} is no namespace", &*namespace.kind));
+                draft.problem(origin.with(".type"), format!("{:?} is no namespace", &*namespace.kind));
                 continue;
             };
             if seen.contains(&kind) {
-                draft.problem(format!("{origin}.type"), format!("a second {} namespace", kind.name()));
+                draft.problem(origin.with(".type"), format!("a second {} namespace", kind.name()));
                 continue;
             }
             seen.push(kind);
             if namespace.path.is_empty() {
                 wanted.new.push(kind);
             } else if namespace.path.starts_with('/') {
-                let path = draft.c_string(format!("{origin}.path"), &namespace.path);
-                let slot = draft.open(format!("{origin}.path"), Opening::Namespace { path, kind });
+                let path = draft.c_string(origin.with(".path"), &namespace.path);
+                let slot = draft.open(origin.with(".path"), Opening::Namespace { path, kind });
                 wanted.joined.push((kind, slot, origin));
             } else {
                 let text = format!("{:?} must be an absolute path", &*namespace.path);
-                draft.problem(format!("{origin}.path"), text);
+                draft.problem(origin.with(".path"), text);
             }
         }
         wanted
@@ -131,7 +131,7 @@ pub fn plan(spec: &Spec, host: &Host, wanted: &Wanted, draft: &mut Draft) {
     }
     for (kind, slot, origin) in &wanted.joined {
         if !matches!(kind, Namespace::User | Namespace::Pid) {
-            draft.child(origin.clone(), Op::Setns(*slot, *kind));
+            draft.child(origin, Op::Setns(*slot, *kind));
         }
     }
     let in_clone = wanted.by_clone().namespaces;

@@ -6,7 +6,7 @@
 
 use super::namespaces::Wanted;
 use crate::error::{At, Fault};
-use crate::plan::{Draft, Namespace, Op};
+use crate::plan::{Draft, Namespace, Op, Origin};
 use crate::spec::Spec;
 use crate::sys::{Errno, Result, fs, net, process, socket};
 use std::ffi::CStr;
@@ -40,7 +40,7 @@ fn is_name(name: &str) -> bool {
 
 /// Moves the interface `name` to the network namespace `target`, where it is called `to` (a template if that has `%d`),
 /// keeps its permanent addresses of global scope, and brings it up.
-pub fn give(origin: &str, target: &OwnedFd, name: &CStr, to: &CStr) -> std::result::Result<(), Fault> {
+pub fn give(origin: &Origin, target: &OwnedFd, name: &CStr, to: &CStr) -> std::result::Result<(), Fault> {
     let said = |name: &CStr| name.to_string_lossy().into_owned();
     let here = net::route_socket().at(origin, "open a socket of rtnetlink")?;
     let there =

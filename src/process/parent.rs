@@ -20,7 +20,7 @@ use crate::cgroupv2::systemd::Manager;
 use crate::cgroupv2::{Cgroup, Controllers, Mount, Pressure};
 use crate::error::{At as _, Fault, Named};
 use crate::mounts::layered;
-use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Plan, Step, Unit, UserNamespace};
+use crate::plan::{At, Idmap, Meet, Namespace, Op, Opening, Origin, Plan, Step, Unit, UserNamespace};
 use crate::state::{self, Container, Dir, State};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::process::Born;
@@ -292,7 +292,7 @@ impl<'a> Parent<'a> {
     }
 
     /// Maps the ids of a tree. Mounts with the same mapping share a user namespace.
-    fn map_ids(&mut self, origin: &str, path: &CStr, tree: &OwnedFd, idmap: &'a Idmap) -> Result<()> {
+    fn map_ids(&mut self, origin: &Origin, path: &CStr, tree: &OwnedFd, idmap: &'a Idmap) -> Result<()> {
         let fault = |errno| namespace_fault(origin, &idmap.namespace, errno);
         match &idmap.namespace {
             UserNamespace::Joined(slot) => {

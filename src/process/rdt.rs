@@ -3,7 +3,7 @@
 
 use crate::error::{At, Named};
 use crate::host::Host;
-use crate::plan::{Draft, Group, Op};
+use crate::plan::{Draft, Group, Op, Origin};
 use crate::spec::{IntelRdt, Spec};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result};
@@ -152,7 +152,7 @@ pub struct Groups {
 
 impl Groups {
     /// Makes or finds the groups. What was made before an error is removed again.
-    pub fn make(origin: &str, group: &Group) -> anyhow::Result<Groups> {
+    pub fn make(origin: &Origin, group: &Group) -> anyhow::Result<Groups> {
         let mount = open(fs::cwd(), &group.mount, None)
             .at(origin, format!("open {}", group.mount.to_string_lossy()))?;
         let mut groups = Groups { open: Vec::new(), made: Vec::new() };
@@ -163,7 +163,7 @@ impl Groups {
         Ok(groups)
     }
 
-    fn fill(&mut self, origin: &str, group: &Group, mount: &OwnedFd) -> anyhow::Result<()> {
+    fn fill(&mut self, origin: &Origin, group: &Group, mount: &OwnedFd) -> anyhow::Result<()> {
         let name = group.name.to_string_lossy();
         let existed = match self.make_in(mount, &group.name, group.make) {
             Err(Errno::EEXIST) if group.shared => true,
@@ -341,15 +341,15 @@ mod tests {
             schemata: schemata.to_owned(),
             monitor: None,
         };
-        let error = Groups::make("linux.intelRdt", &with("L3:0=3\n")).err().unwrap().to_string();
+        let error = Groups::make(&"linux.intelRdt".into(), &with("L3:0=3\n")).err().unwrap().to_string();
         assert!(error.contains("exists with other schemata than L3:0=3: L3:0=f;1=f"), "{error}");
-        let mut groups = Groups::make("linux.intelRdt", &with("L3:0=f\n")).unwrap();
+        let mut groups = Groups::make(&"linux.intelRdt".into(), &with("L3:0=f\n")).unwrap();
         groups.join(77).unwrap();
         assert_eq!(std::fs::read_to_string(gold.join("tasks")).unwrap(), "77");
         groups.remove().unwrap();
         assert!(gold.is_dir(), "it was not this container's");
         let own = Group { name: c"own".into(), shared: false, ..with("L3:0=f\n") };
-        let error = Groups::make("linux.intelRdt", &own).err().unwrap().to_string();
+        let error = Groups::make(&"linux.intelRdt".into(), &own).err().unwrap().to_string();
         assert!(error.contains("write \"L3:0=f\" to the group own"), "{error}");
         assert!(!root.join("own").exists(), "what was made is removed after an error");
         std::fs::remove_dir_all(root).unwrap();

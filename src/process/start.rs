@@ -139,7 +139,7 @@ pub fn run_hooks(
     let mut first = Ok(());
     for (number, step) in steps.iter().enumerate() {
         let Op::Hook(hook) = &step.op else { continue };
-        let (args, env) = vectors.of(number).at(&*step.origin, "find the arguments")?;
+        let (args, env) = vectors.of(number).at(&step.origin, "find the arguments")?;
         let outcome = hooks::run(hook, args, env, files);
         if let Err(failure) = outcome
             && first.is_ok()

@@ -116,7 +116,7 @@ pub fn assert_sound(plan: &Plan, what: &dyn std::fmt::Display) {
                 step.origin,
                 step.op
             );
-            assert!(!step.origin.is_empty(), "{} has no origin\n{what}", step.op);
+            assert!(!step.origin.to_string().is_empty(), "{} has no origin\n{what}", step.op);
         }
     }
 
