@@ -253,24 +253,26 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// Reads a whole file from its position on. Allocates: not for the child. One read for a short file and one for its
-/// end, where the standard library would look up the size first.
+/// Reads a whole file from its position on. Allocates: not for the child.
 pub fn read_to_end(fd: impl AsFd) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; 4096];
+    // What the kernel makes when it is read has no size, and is mostly short.
+    let size = usize::try_from(stat(&fd)?.st_size).map_err(|_| super::Errno::EFBIG)?;
+    let mut bytes = vec![0; size.max(511) + 1];
     let mut length = 0;
     loop {
         match read(&fd, bytes.get_mut(length..).unwrap_or_default())? {
-            0 => {
-                bytes.truncate(length);
-                bytes.shrink_to_fit();
-                return Ok(bytes);
-            }
+            0 => break,
             n => length += n,
+        }
+        if length == size {
+            break;
         }
         if bytes.len() == length {
             bytes.resize(length * 4, 0);
         }
     }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Reads at `offset`, leaving the file's position (pread(2)).
