@@ -57,6 +57,16 @@ impl Origin {
         Origin::Item(list, index, "")
     }
 
+    /// Whether it is this path, of no list.
+    #[must_use]
+    pub fn is(&self, path: &str) -> bool {
+        match self {
+            Origin::Fixed(text) => *text == path,
+            Origin::Item(..) => false,
+            Origin::Text(text) => text == path,
+        }
+    }
+
     /// What lies below: `.source`.
     #[must_use]
     pub fn with(&self, property: &'static str) -> Origin {
@@ -73,16 +83,6 @@ impl fmt::Display for Origin {
             Origin::Fixed(text) => f.pad(text),
             Origin::Item(list, index, property) => f.pad(&format!("{list}[{index}]{property}")),
             Origin::Text(text) => f.pad(text),
-        }
-    }
-}
-
-impl PartialEq<str> for Origin {
-    fn eq(&self, other: &str) -> bool {
-        match self {
-            Origin::Fixed(text) => *text == other,
-            Origin::Item(..) => self.to_string() == other,
-            Origin::Text(text) => text == other,
         }
     }
 }

@@ -202,7 +202,7 @@ fn plan_cgroup(request: &Request, spec: &Spec, host: &Host, draft: &mut Draft) {
         // The first process, and the hooks that it calls from create, must be born: the limit comes in force when it is
         // ready. A unit has it already, by its property, and gets room until then.
         let pids = "linux.resources.pids.limit";
-        writes.retain(|step| step.origin != *pids);
+        writes.retain(|step| !step.origin.is(pids));
         if request.unit.is_some() {
             let op = Op::Write { at: At::Cgroup, path: c"pids.max".into(), bytes: b"3".into() };
             writes.push(Step { origin: pids.into(), op });

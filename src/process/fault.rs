@@ -79,7 +79,7 @@ fn or_too_low(plan: &Plan, errno: i32, pressure: Pressure, error: anyhow::Error)
         Errno::ENOSPC | Errno::ENFILE | Errno::ENOBUFS | Errno::E2BIG => pressure.at_limit,
         _ => false,
     };
-    if no_memory && plan.parent.iter().any(|step| step.origin == *MEMORY) {
+    if no_memory && plan.parent.iter().any(|step| step.origin.is(MEMORY)) {
         anyhow::anyhow!("{MEMORY}: too low: {error:#}")
     } else {
         error
