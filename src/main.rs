@@ -10,9 +10,6 @@ use casque::sys::alloc::Piece;
 use casque::sys::start;
 use std::ffi::{c_char, c_int};
 
-// Behind all other variables, which else lay at its far end, in two pages of their own. The name is one of the few that a
-// compiler takes for zeroed memory and a linker does not put among the rest of it.
-#[unsafe(link_section = ".llvm.linkonce.b.heap")]
 #[global_allocator]
 #[unsafe(link_section = ".bss.heap")]
 static ALLOCATOR: Piece = Piece::new();
