@@ -210,7 +210,7 @@ impl Bundle {
             Some(file) => ("--config", absolute(file)?),
             None => ("--bundle", dir.join("config.json")),
         };
-        let config = read_file(&file).at(option, format!("read {}", file.display()))?;
+        let config = read_file(&file).at(option, || format!("read {}", file.display()))?;
         let [pid_file, console_socket, pidfd_socket] = socket_paths(args)?;
         // `plan` and `check` do not mind which of the two ways a terminal goes.
         let detach = if start { args.flag("detach") } else { console_socket.is_some() };

@@ -40,25 +40,43 @@ pub fn errno(error: &std::io::Error) -> Errno {
 
 /// Turns a failed call into a [`Fault`].
 pub trait At<T> {
-    /// Adds where it happened and what was tried.
-    fn at(self, origin: impl Into<String>, operation: impl Into<String>) -> Result<T, Fault>;
+    /// Adds where it happened and what was tried, as a text or what makes one: an error alone needs it.
+    fn at(self, origin: impl Into<String>, operation: impl Operation) -> Result<T, Fault>;
+}
+
+/// What was tried.
+pub trait Operation {
+    /// As a text.
+    fn text(self) -> String;
+}
+
+impl Operation for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl<F: FnOnce() -> String> Operation for F {
+    fn text(self) -> String {
+        self()
+    }
 }
 
 impl<T> At<T> for Result<T, Errno> {
-    fn at(self, origin: impl Into<String>, operation: impl Into<String>) -> Result<T, Fault> {
-        self.map_err(|errno| Fault { origin: origin.into(), operation: operation.into(), errno })
+    fn at(self, origin: impl Into<String>, operation: impl Operation) -> Result<T, Fault> {
+        self.map_err(|errno| Fault { origin: origin.into(), operation: operation.text(), errno })
     }
 }
 
 impl<T> At<T> for std::io::Result<T> {
-    fn at(self, origin: impl Into<String>, operation: impl Into<String>) -> Result<T, Fault> {
+    fn at(self, origin: impl Into<String>, operation: impl Operation) -> Result<T, Fault> {
         self.map_err(|error| errno(&error)).at(origin, operation)
     }
 }
 
 /// The rooms below give `(operation, errno)`.
 impl<T> At<T> for Result<T, (String, Errno)> {
-    fn at(self, origin: impl Into<String>, _operation: impl Into<String>) -> Result<T, Fault> {
+    fn at(self, origin: impl Into<String>, _operation: impl Operation) -> Result<T, Fault> {
         self.map_err(|(operation, errno)| Fault { origin: origin.into(), operation, errno })
     }
 }

@@ -171,7 +171,7 @@ fn open_root(root: &Path) -> Result<OwnedFd> {
     check_root(root)?;
     let path = c_string(root)?;
     fs::open_at(fs::cwd(), &path, fs::O_PATH | fs::O_DIRECTORY, 0)
-        .at("--root", format!("open {}", root.display()))
+        .at("--root", || format!("open {}", root.display()))
         .map_err(Into::into)
 }
 
@@ -183,14 +183,14 @@ fn make_root(root: &Path) -> Result<OwnedFd> {
     }
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root);
-    made.at("--root", format!("make the directory {}", root.display()))?;
+    made.at("--root", || format!("make the directory {}", root.display()))?;
     open_root(root)
 }
 
 fn open_state(root: &OwnedFd, name: &CStr, path: &Path) -> Result<OwnedFd, Fault> {
     let flags = fs::O_RDONLY | fs::O_DIRECTORY | fs::O_NOFOLLOW;
     fs::open_in(root, name, flags, 0, Resolve::Beneath)
-        .at("--root", format!("open the state directory {}", path.display()))
+        .at("--root", || format!("open the state directory {}", path.display()))
 }
 
 impl AsFd for Dir {
@@ -208,7 +208,7 @@ impl Dir {
         let root_fd = make_root(root)?;
         match fs::mkdir_at(&root_fd, &name, 0o711) {
             Err(Errno::EEXIST) => bail!("container with given ID already exists: {id}"),
-            other => other.at("--root", format!("make the directory {id}"))?,
+            other => other.at("--root", || format!("make the directory {id}"))?,
         }
         let path = root.join(id);
         let fd = open_state(&root_fd, &name, &path).inspect_err(|_| {
@@ -240,12 +240,12 @@ impl Dir {
     /// Waits until no other command changes this container (flock(2)); the lock goes with this value, or with
     /// [`Dir::unlock`] where a child has inherited it.
     pub fn lock(&self) -> Result<(), Fault> {
-        fs::lock(&self.fd, true).at("state", format!("lock {}", self.path.display()))
+        fs::lock(&self.fd, true).at("state", || format!("lock {}", self.path.display()))
     }
 
     /// Lets other commands in, also where a child process holds a copy of the descriptor.
     pub fn unlock(&self) -> Result<(), Fault> {
-        fs::lock(&self.fd, false).at("state", format!("unlock {}", self.path.display()))
+        fs::lock(&self.fd, false).at("state", || format!("unlock {}", self.path.display()))
     }
 
     /// A descriptor of its own for the container's process, which is used to open the fifo.
@@ -263,15 +263,15 @@ impl Dir {
     pub fn add(&self, name: &CStr, bytes: &[u8]) -> Result<(), Fault> {
         let what = || format!("write {}/{}", self.path.display(), name.to_string_lossy());
         let flags = fs::O_WRONLY | fs::O_CREAT | fs::O_EXCL;
-        let file = fs::open_at(&self.fd, name, flags | fs::O_NOFOLLOW, 0o600).at("state", what())?;
-        fs::write_all_at(&file, bytes, 0).at("state", what())
+        let file = fs::open_at(&self.fd, name, flags | fs::O_NOFOLLOW, 0o600).at("state", what)?;
+        fs::write_all_at(&file, bytes, 0).at("state", what)
     }
 
     /// Makes the fifo at which the process will wait; anybody who has the directory may open it for writing.
     pub fn add_fifo(&self) -> Result<(), Fault> {
         self.more.set(true);
         let what = || format!("make the fifo {}/exec.fifo", self.path.display());
-        fs::mknod_at(&self.fd, FIFO, libc::S_IFIFO | 0o622, 0).at("state", what())
+        fs::mknod_at(&self.fd, FIFO, libc::S_IFIFO | 0o622, 0).at("state", what)
     }
 
     /// Makes the directory for the container's socket of notifications, and opens it.
@@ -285,7 +285,7 @@ impl Dir {
     pub fn notify_dir(&self) -> Result<Option<OwnedFd>, Fault> {
         match fs::open_in(&self.fd, NOTIFY, fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::Beneath) {
             Err(Errno::ENOENT) => Ok(None),
-            other => other.map(Some).at("state", format!("open {}/notify", self.path.display())),
+            other => other.map(Some).at("state", || format!("open {}/notify", self.path.display())),
         }
     }
 
@@ -294,9 +294,9 @@ impl Dir {
         let what = || format!("read {}/{}", self.path.display(), name.to_string_lossy());
         let file = match fs::open_in(&self.fd, name, fs::O_RDONLY, 0, Resolve::Beneath) {
             Err(Errno::ENOENT) => return Ok(None),
-            other => other.at("state", what())?,
+            other => other.at("state", what)?,
         };
-        fs::read_to_end(&file).map(Some).at("state", what())
+        fs::read_to_end(&file).map(Some).at("state", what)
     }
 
     /// container.json; `None` if the create that made the directory was killed before it wrote that.
@@ -355,7 +355,7 @@ impl Dir {
 
     /// Whether the directory has been removed since it was opened: by a command that had the lock meanwhile.
     pub fn is_gone(&self) -> Result<bool, Fault> {
-        let facts = fs::stat(&self.fd).at("state", format!("look at {}", self.path.display()))?;
+        let facts = fs::stat(&self.fd).at("state", || format!("look at {}", self.path.display()))?;
         Ok(facts.st_nlink == 0)
     }
 
@@ -365,13 +365,13 @@ impl Dir {
             Ok(()) | Err(Errno::ENOENT) => fs::unlink_at(&self.fd, NOTIFY, true),
             other => other,
         }
-        .at("state", format!("remove {}/notify", self.path.display()))
+        .at("state", || format!("remove {}/notify", self.path.display()))
     }
 
     fn remove_file(&self, name: &CStr) -> Result<(), Fault> {
         match fs::unlink_at(&self.fd, name, false) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            other => other.at("state", format!("remove {}", name.to_string_lossy())),
+            other => other.at("state", || format!("remove {}", name.to_string_lossy())),
         }
     }
 
@@ -400,7 +400,7 @@ impl Dir {
         }
         match fs::unlink_at(&self.root, &self.name, true) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(error) => Err(error).at("state", format!("remove {}", self.path.display())),
+            Err(error) => Err(error).at("state", || format!("remove {}", self.path.display())),
         }
     }
 }
@@ -457,7 +457,7 @@ impl State {
 
     /// A pidfd of the process, checked to be the same one; `None` if it has ended.
     pub fn pidfd(&self) -> Result<Option<OwnedFd>, Fault> {
-        pidfd(self.pid, self.mark()).at("state", format!("open process {}", self.pid))
+        pidfd(self.pid, self.mark()).at("state", || format!("open process {}", self.pid))
     }
 }
 

@@ -57,7 +57,8 @@ pub fn hierarchies_of(process: &str) -> Result<String, Failure> {
 
 /// The cgroup of version 2 in such a text: its line has the number 0 and no names. The kernel marks a removed cgroup.
 pub fn in_hierarchies(text: &str) -> Option<&str> {
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    // Mostly it is the last one.
+    let path = text.lines().rev().find_map(|line| line.strip_prefix("0::"))?;
     Some(path.strip_suffix(" (deleted)").unwrap_or(path))
 }
 

@@ -36,7 +36,7 @@ fn exec(globals: &Globals, args: &Values) -> Result<u8> {
     let (container, state) = find(&dir, args.flag("ignore-paused"))?;
     let config = dir.config()?;
     let spec = saved_spec(&config)?;
-    let read = |path: &Path| read_file(path).at("--process", format!("read {}", path.display()));
+    let read = |path: &Path| read_file(path).at("--process", || format!("read {}", path.display()));
     let file = args.path("process").map(read).transpose()?;
     let given = file.as_deref().map(crate::spec::read::<Process>).transpose();
     let given = given.map_err(|text| anyhow!("--process: {text}"))?;
@@ -122,7 +122,7 @@ fn has_other_users(state: &State) -> Result<bool> {
         let path = format!("/proc/{process}/ns/user");
         let facts = CString::new(path.as_str()).map_err(|_| crate::sys::Errno::EINVAL);
         let facts = facts.and_then(|path| fs::stat_at(fs::cwd(), &path, 0));
-        facts.map(|facts| (facts.st_dev, facts.st_ino)).at("exec", format!("look at {path}"))
+        facts.map(|facts| (facts.st_dev, facts.st_ino)).at("exec", || format!("look at {path}"))
     };
     Ok(inode("self")? != inode(&state.pid.to_string())?)
 }

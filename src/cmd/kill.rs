@@ -29,7 +29,7 @@ fn kill(globals: &Globals, id: &str, signal: i32, everyone: bool) -> Result<()> 
     };
     match process::pidfd_send_signal(&pidfd, signal) {
         Err(Errno::ESRCH) => bail!("container not running"),
-        other => Ok(other.at("kill", format!("send signal {signal}"))?),
+        other => Ok(other.at("kill", || format!("send signal {signal}"))?),
     }
 }
 
@@ -44,7 +44,7 @@ fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<()> {
         match process::pidfd_send_signal(&pidfd, signal) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => {
-                return Err(errno).at("kill", format!("send signal {signal} to {pid}")).map_err(Into::into);
+                return Err(errno).at("kill", || format!("send signal {signal} to {pid}")).map_err(Into::into);
             }
         }
     }

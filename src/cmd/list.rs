@@ -37,11 +37,11 @@ pub fn ids(globals: &Globals) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(&globals.root) {
         // Nobody has made a container yet.
         Err(error) if errno(&error) == Errno::ENOENT && !globals.root_given => return Ok(Vec::new()),
-        other => other.at("--root", what())?,
+        other => other.at("--root", what)?,
     };
     let mut ids = Vec::new();
     for entry in entries {
-        let entry = entry.at("--root", what())?;
+        let entry = entry.at("--root", what)?;
         let Ok(id) = entry.file_name().into_string() else { continue };
         if check_id(&id).is_ok() && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             ids.push(id);

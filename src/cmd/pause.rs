@@ -22,7 +22,7 @@ pub fn pause(globals: &Globals, args: &Values) -> Result<u8> {
     match cgroup.freeze() {
         // Deleted meanwhile.
         Err(Errno::ENODEV | Errno::ENOENT) => bail!("container not running"),
-        other => other.at("pause", format!("freeze all processes of cgroup {path}"))?,
+        other => other.at("pause", || format!("freeze all processes of cgroup {path}"))?,
     }
     Ok(0)
 }
@@ -36,6 +36,6 @@ pub fn resume(globals: &Globals, args: &Values) -> Result<u8> {
     }
     let (_, cgroup) = own_cgroup(container.as_ref())?;
     let path = cgroup.path().to_string_lossy();
-    cgroup.thaw().at("resume", format!("let the processes of cgroup {path} go on"))?;
+    cgroup.thaw().at("resume", || format!("let the processes of cgroup {path} go on"))?;
     Ok(0)
 }

@@ -28,9 +28,9 @@ pub fn main(args: &Values) -> Result<u8> {
             ("--bundle", dir.join("config.json"))
         }
     };
-    let what = format!("write {}", path.display());
+    let what = || format!("write {}", path.display());
     let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).open(&path).at(option, what.clone())?;
+        std::fs::OpenOptions::new().write(true).create_new(true).open(&path).at(option, what)?;
     file.write_all(text.as_bytes()).at(option, what)?;
     Ok(0)
 }

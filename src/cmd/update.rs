@@ -84,7 +84,7 @@ fn update_schemata(args: &Values, dir: &Dir, id: &str) -> Result<Option<(OwnedFd
 fn read(args: &Values) -> Result<Option<Vec<u8>>> {
     let Some(file) = args.text("resources") else { return Ok(None) };
     let json = if file == "-" { fs::read_to_end(process::standard(0)) } else { read_file(Path::new(file)) };
-    Ok(Some(json.at("--resources", format!("read {file}"))?))
+    Ok(Some(json.at("--resources", || format!("read {file}"))?))
 }
 
 /// The options, as the part of config.json that they stand for.

@@ -64,7 +64,7 @@ pub fn kill(state: &State) -> Result<()> {
 pub fn kill_process(pid: i32, pidfd: &OwnedFd) -> Result<()> {
     match process::pidfd_send_signal(pidfd, libc::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH) => {}
-        Err(errno) => return Err(errno).at("process", format!("kill {pid}")).map_err(Into::into),
+        Err(errno) => return Err(errno).at("process", || format!("kill {pid}")).map_err(Into::into),
     }
     await_end(pidfd)
 }

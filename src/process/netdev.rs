@@ -45,18 +45,18 @@ pub fn give(origin: &Origin, target: &OwnedFd, name: &CStr, to: &CStr) -> std::r
     let here = net::route_socket().at(origin, "open a socket of rtnetlink")?;
     let there =
         socket_in(target).at(origin, "open a socket of rtnetlink in the container's network namespace")?;
-    let link = find(&here, name).at(origin, format!("find the interface {}", said(name)))?;
-    let addresses = addresses(&here, link).at(origin, format!("list the addresses of {}", said(name)))?;
+    let link = find(&here, name).at(origin, || format!("find the interface {}", said(name)))?;
+    let addresses = addresses(&here, link).at(origin, || format!("list the addresses of {}", said(name)))?;
     let free = free_index(&there, link, to)
-        .at(origin, format!("look for an interface {} in the container", said(to)))?;
+        .at(origin, || format!("look for an interface {} in the container", said(to)))?;
     let operation = || format!("move the interface {} to the container as {}", said(name), said(to));
-    request(&here, &move_link(link, target, to, free).at(origin, operation())?).at(origin, operation())?;
+    request(&here, &move_link(link, target, to, free).at(origin, operation)?).at(origin, operation)?;
     for address in &addresses {
         request(&there, &address.add_to(free).at(origin, "write an address")?)
-            .at(origin, format!("keep the address {}", address.text()))?;
+            .at(origin, || format!("keep the address {}", address.text()))?;
     }
     let up = Message::new(RTM_NEWLINK, NLM_F_ACK).link(free, net::UP, net::UP);
-    request(&there, &up).at(origin, format!("bring up the interface {}", said(to))).map(drop)
+    request(&there, &up).at(origin, || format!("bring up the interface {}", said(to))).map(drop)
 }
 
 /// A socket stays in the network namespace in which it was made.

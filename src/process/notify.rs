@@ -51,7 +51,7 @@ impl Relay {
             Some(name) => outside.connect_addr(&SocketAddr::from_abstract_name(name)?),
             None => outside.connect(&path),
         }
-        .at(VARIABLE, format!("connect to {}", path.display()))?;
+        .at(VARIABLE, || format!("connect to {}", path.display()))?;
         // The directory's path may be longer than an address (unix(7)).
         let name = format!("/proc/self/fd/{}/{}", place.as_raw_fd(), NOTIFY_SOCKET.to_string_lossy());
         let inside = UnixDatagram::bind(&name).at(VARIABLE, "make the container's socket")?;

@@ -119,9 +119,9 @@ pub fn update(id: &str, spec: &Spec, wanted: &IntelRdt, mount: &CStr) -> anyhow:
     }
     let name = name(rdt, id);
     let what = || format!("open the group {name}");
-    let root = open(fs::cwd(), mount, None).at("linux.intelRdt", what())?;
-    let dir = open(&root, &CString::new(name)?, Some(Resolve::Strict)).at("linux.intelRdt", what())?;
-    let before = read(&dir, c"schemata").at("linux.intelRdt", format!("read the schemata of {name}"))?;
+    let root = open(fs::cwd(), mount, None).at("linux.intelRdt", what)?;
+    let dir = open(&root, &CString::new(name)?, Some(Resolve::Strict)).at("linux.intelRdt", what)?;
+    let before = read(&dir, c"schemata").at("linux.intelRdt", || format!("read the schemata of {name}"))?;
     rewrite(&root, &dir, &lines, name)?;
     Ok((dir, before))
 }
@@ -154,7 +154,7 @@ impl Groups {
     /// Makes or finds the groups. What was made before an error is removed again.
     pub fn make(origin: &Origin, group: &Group) -> anyhow::Result<Groups> {
         let mount = open(fs::cwd(), &group.mount, None)
-            .at(origin, format!("open {}", group.mount.to_string_lossy()))?;
+            .at(origin, || format!("open {}", group.mount.to_string_lossy()))?;
         let mut groups = Groups { open: Vec::new(), made: Vec::new() };
         groups.fill(origin, group, &mount).inspect_err(|_| {
             // The error that is told is the first one.
@@ -168,15 +168,15 @@ impl Groups {
         let existed = match self.make_in(mount, &group.name, group.make) {
             Err(Errno::EEXIST) if group.shared => true,
             other => {
-                other.at(origin, format!("make the group {name}"))?;
+                other.at(origin, || format!("make the group {name}"))?;
                 !group.make
             }
         };
         let dir =
-            open(mount, &group.name, Some(Resolve::Strict)).at(origin, format!("open the group {name}"))?;
+            open(mount, &group.name, Some(Resolve::Strict)).at(origin, || format!("open the group {name}"))?;
         if existed && !group.schemata.is_empty() {
             let there =
-                read(&dir, c"schemata").at(origin, format!("read the schemata of the group {name}"))?;
+                read(&dir, c"schemata").at(origin, || format!("read the schemata of the group {name}"))?;
             if let Some(line) = group.schemata.lines().find(|line| !agrees(line, &there)) {
                 anyhow::bail!(
                     "{origin}: the group {name} exists with other schemata than {line}: {}",
@@ -190,8 +190,8 @@ impl Groups {
         if let Some(id) = &group.monitor {
             let list = open(&dir, c"mon_groups", Some(Resolve::Strict)).at(origin, "open mon_groups")?;
             let operation = || format!("make the monitoring group {}", id.to_string_lossy());
-            self.make_in(&list, id, true).at(origin, operation())?;
-            self.open.push(open(&list, id, Some(Resolve::Strict)).at(origin, operation())?);
+            self.make_in(&list, id, true).at(origin, operation)?;
+            self.open.push(open(&list, id, Some(Resolve::Strict)).at(origin, operation)?);
         }
         // The control group comes first: a task must be in it before it can be in its monitoring group.
         self.open.insert(0, dir);

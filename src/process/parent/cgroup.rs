@@ -27,7 +27,7 @@ impl<'a> Parent<'a> {
         let (mount, manager) = both.context("linux.cgroupsPath: systemd was not asked")?;
         if unit.held {
             let holder =
-                Holder::make().at(origin.to_string(), format!("make a process to hold {}", unit.name));
+                Holder::make().at(origin.to_string(), || format!("make a process to hold {}", unit.name));
             self.holder = Some(holder?);
         }
         let pid = self.holder.as_ref().map(|holder| holder.pid);
