@@ -44,7 +44,9 @@ fn signal_all(place: &crate::state::CgroupPath, signal: i32) -> Result<()> {
         match process::pidfd_send_signal(&pidfd, signal) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => {
-                return Err(errno).at("kill", || format!("send signal {signal} to {pid}")).map_err(Into::into);
+                return Err(errno)
+                    .at("kill", || format!("send signal {signal} to {pid}"))
+                    .map_err(Into::into);
             }
         }
     }

@@ -29,8 +29,7 @@ pub fn main(args: &Values) -> Result<u8> {
         }
     };
     let what = || format!("write {}", path.display());
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).open(&path).at(option, what)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path).at(option, what)?;
     file.write_all(text.as_bytes()).at(option, what)?;
     Ok(0)
 }

@@ -17,12 +17,17 @@ pub struct Buffer {
     length: usize,
 }
 
+/// The path without the slashes at its start, which openat2 would resolve just the same from the root.
+fn relative(path: &CStr) -> &CStr {
+    let bytes = path.to_bytes_with_nul();
+    let start = bytes.iter().position(|b| *b != b'/').unwrap_or(0);
+    CStr::from_bytes_with_nul(bytes.get(start..).unwrap_or_default()).unwrap_or(path)
+}
+
 impl Buffer {
-    /// The path without the slashes at its start, which openat2 would resolve just the same from the root.
-    pub fn relative(path: &CStr) -> Result<Buffer> {
-        let path = path.to_bytes();
-        let start = path.iter().position(|b| *b != b'/').unwrap_or(path.len());
-        let rest = path.get(start..).unwrap_or_default();
+    /// A copy of the relative path.
+    fn of(path: &CStr) -> Result<Buffer> {
+        let rest = relative(path).to_bytes();
         let mut buffer = Buffer { bytes: [0; 4096], length: rest.len() };
         buffer.bytes.get_mut(..rest.len()).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(rest);
         if rest.len() == buffer.bytes.len() { Err(Errno::ENAMETOOLONG) } else { Ok(buffer) }
@@ -90,17 +95,19 @@ pub fn make_directory(root: impl AsFd, path: &CStr) -> Result<OwnedFd> {
 }
 
 /// Opens the directory that holds what the path names, making it and those above it where they are missing.
+#[inline(never)]
 pub fn make_directory_of(root: impl AsFd, path: &CStr) -> Result<OwnedFd> {
-    let mut path = Buffer::relative(path)?;
+    let mut path = Buffer::of(path)?;
     let length = path.last().saturating_sub(1);
     path.with_part(0, length, |part| make(root.as_fd(), part, Kind::Directory, true, false))
 }
 
 /// Makes what is missing of a path. A link that points to nothing is followed as one that points to something would
 /// be, and its target is made: images ship such links, /etc/resolv.conf for one. `missing`: the whole has been looked
-/// for already.
+/// for already. Not a part of its callers: mostly nothing is missing, and pages of the stack for two paths cost something.
+#[inline(never)]
 fn make(root: BorrowedFd, path: &CStr, kind: Kind, follow: bool, missing: bool) -> Result<OwnedFd> {
-    let mut path = Buffer::relative(path)?;
+    let mut path = Buffer::of(path)?;
     for round in 0..MAX_LINKS {
         match walk(root, &mut path, kind, missing && round == 0)? {
             Walk::End(place) => return Ok(place),
@@ -288,8 +295,7 @@ pub fn open(root: impl AsFd, target: &Target, directory: bool) -> Result<OwnedFd
     let root = root.as_fd();
     let resolve = if target.real { Resolve::InRootNoLinks } else { Resolve::InRoot };
     let kind = if directory { fs::O_DIRECTORY } else { 0 };
-    let relative = Buffer::relative(&target.path)?;
-    let place = match fs::open_in(root, relative.part(0)?, fs::O_PATH | kind, 0, resolve) {
+    let place = match fs::open_in(root, relative(&target.path), fs::O_PATH | kind, 0, resolve) {
         Err(Errno::ENOENT) => {
             let kind = if directory { Kind::Directory } else { Kind::File };
             make(root, &target.path, kind, !target.real, true)?

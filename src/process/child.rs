@@ -384,7 +384,9 @@ fn set_capabilities(sets: CapSets, ambient: u64) -> Result<()> {
 }
 
 /// Changes to the working directory, which must be reachable from the root: a path such as /proc/self/fd/7 could lead
-/// to a directory of the host that somebody forgot to close (CVE-2024-21626).
+/// to a directory of the host that somebody forgot to close (CVE-2024-21626). Not a part of its caller, which has no need of
+/// another page of the stack until here.
+#[inline(never)]
 fn chdir(path: &CStr) -> Result<()> {
     fs::chdir(path)?;
     let mut name = [0u8; libc::PATH_MAX as usize];

@@ -172,8 +172,8 @@ impl Groups {
                 !group.make
             }
         };
-        let dir =
-            open(mount, &group.name, Some(Resolve::Strict)).at(origin, || format!("open the group {name}"))?;
+        let dir = open(mount, &group.name, Some(Resolve::Strict))
+            .at(origin, || format!("open the group {name}"))?;
         if existed && !group.schemata.is_empty() {
             let there =
                 read(&dir, c"schemata").at(origin, || format!("read the schemata of the group {name}"))?;

@@ -130,8 +130,9 @@ pub fn run_hooks(
     for (stream, name) in streams.iter_mut().zip(STREAMS) {
         if let Some(path) = container.annotations.get(name) {
             let origin = format!("annotations[\"{name}\"]");
-            *stream =
-                Some(hooks::open_stream(&CString::new(path.as_str())?).at(origin, || format!("open {path}"))?);
+            *stream = Some(
+                hooks::open_stream(&CString::new(path.as_str())?).at(origin, || format!("open {path}"))?,
+            );
         }
     }
     let [stdout, stderr] = streams.each_ref().map(|file| file.as_ref().unwrap_or(&output).as_fd());
