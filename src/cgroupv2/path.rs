@@ -57,8 +57,8 @@ pub fn hierarchies_of(process: &str) -> Result<String, Failure> {
 
 /// The cgroup of version 2 in such a text: its line has the number 0 and no names. The kernel marks a removed cgroup.
 pub fn in_hierarchies(text: &str) -> Option<&str> {
-    // Mostly it is the last one.
-    let path = text.lines().rev().find_map(|line| line.strip_prefix("0::"))?;
+    let mut lines = text.as_bytes().split(|byte| *byte == b'\n');
+    let path = std::str::from_utf8(lines.find_map(|line| line.strip_prefix(b"0::"))?).ok()?;
     Some(path.strip_suffix(" (deleted)").unwrap_or(path))
 }
 

@@ -114,7 +114,7 @@ fn number(word: *const c_char) -> u64 {
 fn populate(enters: bool, stack: usize) {
     const POPULATE_READ: usize = 22;
     const POPULATE_WRITE: usize = 23;
-    let (heap_size, stack_size) = if enters { (64 << 10, 28 << 10) } else { (12 << 10, 12 << 10) };
+    let (heap_size, stack_size) = if enters { (27 << 10, 19 << 10) } else { (12 << 10, 12 << 10) };
     let ask = |from: usize, to: usize, how| {
         let from = from & !0xfff;
         call(libc::SYS_madvise, [from, to - from, how, 0, 0]);
