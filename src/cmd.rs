@@ -43,6 +43,7 @@ use cgroup::Maker;
 use output::{print, print_version, table, usage};
 use several::{for_each, ids};
 use std::ffi::{CString, OsString};
+use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -339,11 +340,12 @@ fn make<T>(
     after: impl FnOnce(&Job, Created, &Spec, Option<Signals>) -> Result<T>,
 ) -> Result<T> {
     crate::state::check_id(id(args))?;
-    let mut bundle = Bundle::read(args, start)?;
+    // The process ends with the command: what is large need not be taken apart first.
+    let mut bundle = ManuallyDrop::new(Bundle::read(args, start)?);
     bundle.pass_sockets();
     claim_descriptors(bundle.request.preserve_fds)?;
     let config = std::mem::take(&mut bundle.config);
-    let spec = Bundle::spec(&config)?;
+    let spec = ManuallyDrop::new(Bundle::spec(&config)?);
     // `create` does not stay to copy a terminal.
     bundle.request.terminal.detach |= !start;
     let signals = (!bundle.request.terminal.detach).then(Signals::block).transpose()?;
@@ -353,7 +355,7 @@ fn make<T>(
     refuse(&draft)?;
     let warning = |warning: &Problem| format!("{}: {}", warning.origin, warning.text);
     let warnings: Vec<String> = draft.warnings.iter().map(warning).collect();
-    let plan = draft.finish();
+    let plan = ManuallyDrop::new(draft.finish());
     if globals.log.debug {
         plan.to_string().lines().for_each(|step| globals.log.debug(step));
     }
