@@ -82,7 +82,7 @@ fn plan_exec(spec: &Spec) {
     let request = exec::Request {
         id: "fuzz".to_owned(),
         pid: 42,
-        start: 4242,
+        mark: casque::sys::process::Mark::Start(4242),
         cgroup: Some("/fuzz".to_owned()),
         user_namespace: spec.linux.namespaces.iter().any(|namespace| &*namespace.kind == "user"),
         terminal: console::Wanted { socket: Some(c"/console".into()), detach: true, size: None },
