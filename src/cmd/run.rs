@@ -16,7 +16,8 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
         let started = await_exec(job, &created)
             .and_then(|()| poststart(spec, job.container, &created.state).map_err(|failed| failed.error));
         if let Err(error) = started {
-            return Err(delete(globals, job, &created, spec).err().unwrap_or(error));
+            let ended = end::kill_process(created.child.pid, &created.child.pidfd);
+            return Err(ended.and_then(|()| delete(globals, job, &created, spec)).err().unwrap_or(error));
         }
         created.dir.unlock()?;
         let Some(signals) = signals else {
@@ -36,14 +37,13 @@ pub fn main(globals: &Globals, args: &Values) -> Result<u8> {
     })
 }
 
-/// Deletes the container, unless somebody else has done so: BuildKit does.
+/// Deletes the container, whose process has ended, unless somebody else has done so: BuildKit does.
 fn delete(globals: &Globals, job: &Job, created: &Created, spec: &Spec) -> Result<()> {
     let (dir, state) = (&created.dir, &created.state);
     dir.lock()?;
     if dir.is_gone()? {
         return Ok(());
     }
-    end::kill(state)?;
     for warning in end::delete(dir, Some(job.container), Some(state), Some(spec), job.cgroups)? {
         globals.log.warning(&warning);
     }

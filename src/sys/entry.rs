@@ -83,7 +83,7 @@ extern "C" fn begin(stack: *const usize) {
     // It may also be the value of an option.
     let enters = |word: &*const c_char| matches!(number(*word), CREATE | RUN | EXEC);
     let enters = pointers.iter().skip(1).any(enters);
-    let outcome = if enters { seal(words, environment) } else { NO_NEED };
+    let outcome = if !enters || is_copy(environment) { NO_NEED } else { seal(words, environment) };
     populate(enters, stack as usize);
     OUTCOME.store(outcome, Ordering::Relaxed);
 }
@@ -152,24 +152,60 @@ unsafe extern "C" {
     static _end: u8;
 }
 
+/// Whether this is the copy that [`seal`] has executed: the kernel names what was executed by descriptor after that
+/// (`AT_EXECFN` is `/dev/fd/3`, execveat(2)), and it lies on a read-only mount. Another look into /proc would cost ten times as
+/// much. The descriptor is closed.
+fn is_copy(environment: Words) -> bool {
+    let Some(name) = executed(environment) else { return false };
+    if number(name) != u64::from_le_bytes(*b"/dev/fd/") {
+        return false;
+    }
+    // SAFETY: as above: here the NUL may stand, but not before.
+    let digits = number(unsafe { name.add(8) });
+    let digit = |place: u32| (digits >> (8 * place)) as u8;
+    let digits = (0..8).map(digit).take_while(|byte| *byte != 0);
+    let copy = digits.fold(0, |number: usize, byte| number * 10 + usize::from(byte.wrapping_sub(b'0')));
+    let is_copy = is_read_only(libc::SYS_fstatfs, copy) == Ok(true);
+    if is_copy {
+        call(libc::SYS_close, [copy, 0, 0, 0, 0]);
+    }
+    is_copy
+}
+
+/// The path of the program as the kernel knows it: an entry of the auxiliary vector, which lies behind the environment
+/// (getauxval(3)).
+fn executed(environment: Words) -> Option<*const c_char> {
+    let mut at = environment.cast::<usize>();
+    let mut next = || {
+        // SAFETY: the caller ends at the last one.
+        let word = unsafe { at.read() };
+        // SAFETY: there is another behind it.
+        at = unsafe { at.add(1) };
+        word
+    };
+    while next() != 0 {}
+    loop {
+        match (next() as u64, next()) {
+            (libc::AT_NULL, _) => return None,
+            (libc::AT_EXECFN, path) => return Some(path as *const c_char),
+            _ => {}
+        }
+    }
+}
+
 /// Executes a read-only copy, unless this is one; comes back with what there is to tell.
 fn seal(words: Words, environment: Words) -> u32 {
     // On the stack, for a constant would be on a page of its own.
     let exe = core::hint::black_box(*b"/proc/self/exe\0");
     let (exe, empty) = (exe.as_ptr() as usize, exe.as_ptr() as usize + exe.len() - 1);
-    let mut facts = MaybeUninit::<libc::statfs>::zeroed();
-    let looked = call(libc::SYS_statfs, [exe, facts.as_mut_ptr() as usize, 0, 0, 0]);
-    if looked < 0 {
-        return failed(2, looked);
-    }
-    // SAFETY: the kernel has filled it; and zeroes are valid.
-    let flags = unsafe { facts.assume_init() }.f_flags;
-    if flags & libc::ST_RDONLY != 0 {
-        return NO_NEED;
+    match is_read_only(libc::SYS_statfs, exe) {
+        Ok(true) => return NO_NEED,
+        Ok(false) => {}
+        Err(error) => return failed(2, error),
     }
     let here = libc::AT_FDCWD as usize;
-    let flags = libc::OPEN_TREE_CLONE as usize | libc::OPEN_TREE_CLOEXEC as usize;
-    let copy = call(libc::SYS_open_tree, [here, exe, flags, 0, 0]);
+    // Without close-on-exec: by its number the copy knows that it is one.
+    let copy = call(libc::SYS_open_tree, [here, exe, libc::OPEN_TREE_CLONE as usize, 0, 0]);
     if copy == -(libc::EPERM as isize) {
         // Of a caller who may not copy mounts, and so has no root to give away.
         return NO_NEED;
@@ -186,6 +222,18 @@ fn seal(words: Words, environment: Words) -> u32 {
     }
     let (words, environment) = (words as usize, environment as usize);
     failed(5, call(libc::SYS_execveat, [copy, empty, words, environment, libc::AT_EMPTY_PATH as usize]))
+}
+
+/// Whether the mount is read-only that a path (statfs(2)) or a descriptor (fstatfs(2)) leads to.
+fn is_read_only(number: i64, what: usize) -> Result<bool, isize> {
+    let mut facts = MaybeUninit::<libc::statfs>::zeroed();
+    let looked = call(number, [what, facts.as_mut_ptr() as usize, 0, 0, 0]);
+    if looked < 0 {
+        return Err(looked);
+    }
+    // SAFETY: the kernel has filled it; and zeroes are valid.
+    let flags = unsafe { facts.assume_init() }.f_flags;
+    Ok(flags & libc::ST_RDONLY != 0)
 }
 
 fn failed(step: u32, error: isize) -> u32 {
