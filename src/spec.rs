@@ -310,6 +310,14 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_and_properties_that_stand_twice_are_refused() {
+        let text = load(b"{\n\"hostname\":\"a\xff\"}").unwrap_err();
+        assert_eq!(text, "hostname: invalid unicode code point (line 2, column 14)");
+        let text = load(br#"{"process":{"cwd":"/","cwd":"/"}}"#).unwrap_err();
+        assert!(text.starts_with("process.cwd: duplicate field `cwd`"), "{text}");
+    }
+
+    #[test]
     fn an_error_names_the_property() {
         let of = |json: &str| load(json.as_bytes()).unwrap_err();
         assert!(of(r#"{"process":{"terminal":"yes"}}"#).starts_with("process.terminal: "), "{}", of("{}x"));
