@@ -119,11 +119,17 @@ fn populate(enters: bool, stack: usize) {
         let from = from & !0xfff;
         call(libc::SYS_madvise, [from, to - from, how, 0, 0]);
     };
-    if enters {
-        let (first, last) = (casque_entry as *const () as usize, casque_last as *const () as usize);
-        // Elsewhere in the program if that was linked without the list of functions.
-        if (first..first + MOST).contains(&last) {
-            ask(first, last + CONSTANTS, POPULATE_READ);
+    let [first, shared, end_of_shared, last] = [
+        casque_first as *const () as usize,
+        casque_entry as *const () as usize,
+        casque_shared as *const () as usize,
+        casque_last as *const () as usize,
+    ];
+    // Else the program was linked without the list of functions.
+    if first < shared && shared < end_of_shared && end_of_shared < last && last - first < MOST {
+        match enters {
+            true => ask(shared, last + CONSTANTS, POPULATE_READ),
+            false => ask(first, end_of_shared, POPULATE_READ),
         }
     }
     // The C library looks at the headers.
@@ -133,15 +139,31 @@ fn populate(enters: bool, stack: usize) {
     ask(stack - stack_size, stack, POPULATE_WRITE);
 }
 
-/// The functions that are seldom executed, and those of bench/order.ld, are together at most this large.
+/// More than all functions of bench/order.ld are together.
 const MOST: usize = 1 << 20;
 
 /// What lies behind them: constants.
 const CONSTANTS: usize = 256 << 10;
 
-/// Behind the last function of bench/order.ld.
+// Places in the program; each gives another number, else the compiler makes one of them.
+
+/// Before the functions that only commands execute which enter no container. [`casque_entry`] is the first one of all commands.
 #[unsafe(no_mangle)]
-extern "C" fn casque_last() {}
+extern "C" fn casque_first() -> u8 {
+    1
+}
+
+/// Behind the functions of all commands.
+#[unsafe(no_mangle)]
+extern "C" fn casque_shared() -> u8 {
+    2
+}
+
+/// Behind those of commands that enter a container, the last ones.
+#[unsafe(no_mangle)]
+extern "C" fn casque_last() -> u8 {
+    3
+}
 
 unsafe extern "C" {
     /// The headers of the program, its first page.
