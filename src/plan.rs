@@ -371,8 +371,7 @@ pub struct Clone {
     /// The child goes to its program without the command, which sleeps and whose memory it uses meanwhile: a copy, a link and the
     /// turns of both take some tenth of the time of a container. Not where the command has anything to do between the
     /// clone and the program. Nor where the child changes its user or time namespace: the kernel wants a process whose memory
-    /// is its own for that. Nor where processes of a container may be in its pid namespace: with CAP_SYS_PTRACE in the host's
-    /// user namespace they could write into the command through it.
+    /// is its own for that.
     pub alone: bool,
 }
 

@@ -7,7 +7,7 @@
 
 use super::hooks::{self, Failure};
 use super::link::{self, Word};
-use super::ready::{Ready, Voice, hook_files};
+use super::ready::{Ready, Shared, Voice, hook_files};
 use crate::mounts::{attach, console, cover::Covers, node, root, target};
 use crate::plan::{At, Meet, Namespace, Op, Setting, Slot};
 use crate::sys::cred::{self, CapSets};
@@ -214,8 +214,8 @@ impl<'a> Child<'a> {
         };
         let word = Word { step: u32::try_from(number).unwrap_or(u32::MAX), errno, value };
         let told = match &self.ready.voice {
-            Voice::Memory { told, .. } => {
-                told.tell(word);
+            Voice::Memory(shared) => {
+                shared.told.tell(word);
                 Ok(())
             }
             Voice::Link { .. } => self.link().and_then(|link| fs::write(link, &word.to_bytes()).map(drop)),
@@ -227,7 +227,9 @@ impl<'a> Child<'a> {
 
     /// What the command does where it has not gone to sleep ([`Op::Save`]).
     fn save(&self) -> Result<()> {
-        let Voice::Memory { born, record, .. } = &self.ready.voice else { return Err(Errno::ENOSYS) };
+        let Voice::Memory(Shared { born, record: Some(record), .. }) = self.ready.voice else {
+            return Err(Errno::ENOSYS);
+        };
         let own = process::pidfd_open(process::own_pid())?;
         let inode = process::pidfd_inode(&own)?.ok_or(Errno::ENOSYS)?;
         record.save(born.pid(), process::Mark::Inode(inode))
@@ -298,7 +300,7 @@ impl<'a> Child<'a> {
     fn exec(&self, number: usize) -> Result<()> {
         let program = self.program.ok_or(Errno::ENOENT)?;
         let (args, env) = self.ready.vectors.of(number)?;
-        if let Voice::Memory { told, .. } = &self.ready.voice {
+        if let Voice::Memory(Shared { told, .. }) = self.ready.voice {
             // An end without this was not the program's.
             let step = u32::try_from(number).map_err(|_| Errno::EOVERFLOW)?;
             told.tell(Word { step, ..Word::default() });

@@ -8,12 +8,12 @@
 //!       | <----- execve   |                    | <-- link --> |                   | <------ link -----> |
 //! ```
 //!
-//! The child of a `run` that has nothing to tell or to be told uses the command's memory while the command sleeps. All others
-//! have a copy and a link ([`link`]). A relay is for what the command could not come back from.
+//! The child of a `run` or `exec` that has nothing to tell or to be told uses the command's memory while the command sleeps. All
+//! others have a copy and a link ([`link`]). A relay is for what the command could not come back from.
 
 use super::child;
 use super::link::{self, Word};
-use super::ready::{Ready, Voice};
+use super::ready::{Ready, Shared, Voice};
 use crate::plan::{self, Namespace, Slot};
 use crate::sys::process::{self, Side, clone};
 use crate::sys::{Errno, Result, alloc};
@@ -30,7 +30,8 @@ pub struct Child {
 
 /// Makes a child that goes to its program alone. It has executed that or ended when this comes back; `ready` has what it said.
 pub fn alone(ready: &Ready, how: &plan::Clone, cgroup: Option<BorrowedFd>) -> Result<Child> {
-    let Voice::Memory { born, .. } = &ready.voice else { return Err(Errno::EINVAL) };
+    let Voice::Memory(Shared { born, .. }) = ready.voice else { return Err(Errno::EINVAL) };
+    enter_pid(ready, how)?;
     let made = process::clone_sharing(flags(how, cgroup), cgroup, born, child::run, ready);
     // The child has used this thread's storage.
     alloc::permit();

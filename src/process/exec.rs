@@ -6,7 +6,7 @@
 use super::{console, create, identity, labels, listener, settings};
 use crate::host::Host;
 use crate::plan::{Clone, Draft, Meet, Namespace, Op, Opening, Slot};
-use crate::seccomp;
+use crate::seccomp::{self, Compiled};
 use crate::spec::{Process, Spec, Text};
 use crate::sys::process::Mark;
 use std::ffi::CString;
@@ -46,7 +46,8 @@ pub fn plan(request: &Request, spec: &Spec, process: &Process, host: &Host) -> D
     let init = draft.open("runtime", Opening::Process { pid: request.pid, mark: request.mark });
     let filter = spec.linux.seccomp.as_ref().and_then(|profile| seccomp::plan(profile, &mut draft));
     let namespaces = Namespaces::read(request, spec);
-    draft.clone = namespaces.clone(request, host, init, &mut draft);
+    let notifies = filter.as_ref().is_some_and(Compiled::notifies);
+    draft.clone = namespaces.clone(request, host, init, notifies, &mut draft);
 
     if !request.terminal.detach {
         draft.child("runtime", Op::UnblockSignals);
@@ -62,7 +63,6 @@ pub fn plan(request: &Request, spec: &Spec, process: &Process, host: &Host) -> D
     identity::plan_find(process, &mut draft);
     draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
     if let Some(filter) = filter {
-        let notifies = filter.notifies();
         create::plan_filter(filter, &mut draft);
         if notifies {
             draft.meet(Meet::Ready);
@@ -99,7 +99,7 @@ impl Namespaces {
     }
 
     /// The child is born in the pid namespace. Without root's rights the user namespace must be joined before.
-    fn clone(&self, request: &Request, host: &Host, init: Slot, draft: &mut Draft) -> Clone {
+    fn clone(&self, request: &Request, host: &Host, init: Slot, notifies: bool, draft: &mut Draft) -> Clone {
         if let Some(path) = &request.cgroup {
             if path.split('/').any(|name| name == "..") {
                 draft.problem("--cgroup", format!("{path:?}: a component is '..'"));
@@ -113,8 +113,7 @@ impl Namespaces {
             namespaces: Vec::new(),
             pid: self.has(Namespace::Pid).then_some(init),
             user: (self.has(Namespace::User) && host.euid != 0).then_some(init),
-            // The container's processes are there already: one with CAP_SYS_PTRACE could write into it.
-            alone: false,
+            alone: !notifies && !self.has(Namespace::User) && !self.has(Namespace::Time),
         }
     }
 }

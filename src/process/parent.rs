@@ -13,7 +13,7 @@ use super::listener;
 use super::netdev;
 use super::notify;
 use super::rdt::Groups;
-use super::ready::{Ready, Vectors, Voice, hook_files, slot};
+use super::ready::{Ready, Shared, Vectors, Voice, hook_files, slot};
 use super::record::Record;
 use super::start::{run_hooks, saved_spec};
 use crate::cgroupv2::systemd::Manager;
@@ -334,23 +334,25 @@ impl<'a> Parent<'a> {
         Ok(())
     }
 
-    /// Sleeps until the child has executed its program, which has saved the state before.
+    /// Sleeps until the child has executed its program; that of a new container has saved the state before.
     fn clone_alone(&mut self, step: &Step, how: &crate::plan::Clone) -> Result<()> {
-        let record = self.record()?;
-        let voice = Voice::Memory { born: Born::default(), told: Told::default(), record };
-        let ready = self.ready(voice);
+        let record = self.dir.as_ref().map(|_| self.record()).transpose()?;
+        let shared = Shared { born: Born::default(), told: Told::default(), record };
+        let ready = self.ready(Voice::Memory(&shared));
         let child = clone::alone(&ready, how, self.cgroup.as_ref().map(AsFd::as_fd));
         let child = child.map_err(|errno| self.at(step, errno))?;
-        let Voice::Memory { told, record, .. } = ready.voice else { unreachable!() };
-        let word = told.word();
-        let mark = state::mark(child.pid, &child.pidfd);
-        let state = mark.map(|mark| State::new(child.pid, mark, record.created, record.cgroup_made));
+        let word = shared.told.word();
+        let state = shared.record.map(|record| {
+            let mark = state::mark(child.pid, &child.pidfd)?;
+            Ok(State::new(child.pid, mark, record.created, record.cgroup_made))
+        });
         self.child = Some(child);
         match word {
-            Some(Word { errno: 0, .. }) => self.state = Some(state.map_err(|errno| self.at(step, errno))?),
+            Some(Word { errno: 0, .. }) => {}
             Some(word) => return Err(self.failed(word)),
             None => return Err(self.died()),
         }
+        self.state = state.transpose().map_err(|errno| self.at(step, errno))?;
         Ok(())
     }
 
@@ -425,7 +427,8 @@ impl<'a> Parent<'a> {
 
     /// The link is close-on-exec: its end is that of the child's list.
     fn await_exec(&self, step: &Step) -> Result<()> {
-        let link = self.link.as_ref().context("runtime: there is no child yet")?;
+        // Without a link that is so already.
+        let Some(link) = &self.link else { return Ok(()) };
         match link::receive(link).map_err(|errno| self.at(step, errno))? {
             None => Ok(()),
             Some(word) => Err(child_fault(self.job.plan, word, None, pressure(self.cgroup.as_ref()))),

@@ -57,14 +57,17 @@ pub enum Voice<'a> {
     },
     /// By the memory that it shares with the command, which sleeps: it has one last word, and what is to be done after the clone
     /// it does itself.
-    Memory {
-        /// Filled before its first instruction.
-        born: Born,
-        /// The step that it failed at; or that of its program, with no error, when it gets there.
-        told: Told,
-        /// For [`Op::Save`].
-        record: Record<'a>,
-    },
+    Memory(&'a Shared<'a>),
+}
+
+/// What a child and a sleeping command tell each other.
+pub struct Shared<'a> {
+    /// Filled before the child's first instruction.
+    pub born: Born,
+    /// The step that it failed at; or that of its program, with no error, when it gets there.
+    pub told: Told,
+    /// For [`Op::Save`], of a new container.
+    pub record: Option<Record<'a>>,
 }
 
 impl Ready<'_> {
@@ -72,7 +75,7 @@ impl Ready<'_> {
     pub fn link(&self) -> Result<&OwnedFd> {
         match &self.voice {
             Voice::Link { near, .. } => Ok(near),
-            Voice::Memory { .. } => Err(Errno::ENOTCONN),
+            Voice::Memory(_) => Err(Errno::ENOTCONN),
         }
     }
 }
