@@ -16,6 +16,7 @@ use crate::state::{CgroupPath, Container, Dir, State, Status};
 use crate::sys::fs;
 use anyhow::{Context, Result, anyhow, bail};
 use std::ffi::CString;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 /// Runs the command.
@@ -35,12 +36,13 @@ fn exec(globals: &Globals, args: &Values) -> Result<u8> {
     let dir = Dir::open(&globals.root, id)?;
     let (container, state) = find(&dir, args.flag("ignore-paused"))?;
     let config = dir.config()?;
-    let spec = saved_spec(&config)?;
+    // What is large is not taken apart: the process ends when the command does.
+    let spec = ManuallyDrop::new(saved_spec(&config)?);
     let read = |path: &Path| read_file(path).at("--process", || format!("read {}", path.display()));
     let file = args.path("process").map(read).transpose()?;
     let given = file.as_deref().map(crate::spec::read::<Process>).transpose();
     let given = given.map_err(|text| anyhow!("--process: {text}"))?;
-    let process = options.apply(given, spec.process.clone().unwrap_or_default());
+    let process = ManuallyDrop::new(options.apply(given, spec.process.clone().unwrap_or_default()));
     let mount = container.cgroup.as_ref().map(end::mount).transpose()?;
     let mut request = request(args, &container, &state, &spec)?;
     request.preserve_fds = preserve_fds;
@@ -56,7 +58,7 @@ fn exec(globals: &Globals, args: &Values) -> Result<u8> {
     host.look_for_modules(&process);
     let draft = exec::plan(&request, &spec, &process, &host);
     refuse(&draft)?;
-    let plan = draft.finish();
+    let plan = ManuallyDrop::new(draft.finish());
     let job = Job { plan: &plan, container: &container, cgroups: mount.as_ref(), systemd: None, new: None };
     if request.terminal.detach {
         parent::enter(&job)?;
