@@ -183,6 +183,25 @@ fn a_pids_limit_of_0_leaves_the_first_process_alone() {
 
 #[test]
 #[ignore = "for rig/vm"]
+fn a_pids_limit_of_1_has_room_for_what_makes_the_process_in_a_joined_namespace() {
+    // A relay makes it, in the same cgroup.
+    let namespace = format!("/proc/{}/ns/pid", std::process::id());
+    let bundle = limited("echo joined", json!({"pids": {"limit": 1}}), |config| {
+        let list = config["linux"]["namespaces"].as_array_mut().unwrap();
+        list.retain(|namespace| namespace["type"] != "pid");
+        list.push(json!({"type": "pid", "path": namespace}));
+    });
+    bundle.create().ok();
+    assert_eq!(fs::read_to_string(cgroup(&bundle).join("pids.max")).unwrap(), "1\n");
+    let out = bundle.beside("out0");
+    bundle.start().ok();
+    bundle.wait();
+    assert_eq!(fs::read_to_string(out).unwrap(), "joined\n");
+    gone(&bundle);
+}
+
+#[test]
+#[ignore = "for rig/vm"]
 fn pids_limit_stops_a_fork_bomb() {
     let script = "while :; do sleep 1000 & done";
     let bundle = limited(script, json!({"pids": {"limit": 7}}), |_| {});

@@ -241,13 +241,19 @@ fn plan_unit(
     draft.prepare(origin, op);
 }
 
-/// Whether the limit of processes is too low for the making of the container: none but the first one, or less than the
-/// three that may be in a scope before the program: the one that holds it, a relay ([`Clone`]), and the child.
+/// Whether the limit of processes is too low for the making of the container: none but the first one, less than the two
+/// where a relay ([`Clone`]) makes the child, or than the three that may be in a scope before the program: the one that holds
+/// it, a relay, and the child.
 fn late_pids(request: &Request, spec: &Spec) -> bool {
     let limit = spec.linux.resources.pids.as_ref().and_then(|pids| pids.limit);
+    let by_relay = || {
+        let joined = spec.linux.namespaces.iter().filter(|namespace| !namespace.path.is_empty());
+        joined.into_iter().any(|namespace| matches!(&*namespace.kind, "pid" | "user"))
+    };
     match limit {
         Some(0) => true,
-        Some(1 | 2) => request.unit.is_some(),
+        Some(1) => request.unit.is_some() || by_relay(),
+        Some(2) => request.unit.is_some(),
         _ => false,
     }
 }
