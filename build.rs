@@ -1,4 +1,5 @@
-//! Has the linker begin the program where the seal is, and put the functions of frequent commands together (bench/order.ld, made by bench/order).
+//! Has the linker begin the program where the seal is (src/sys/entry.rs), and put the functions of frequent commands together
+//! (bench/order.ld, made by bench/order).
 
 fn main() {
     let set = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
@@ -11,6 +12,7 @@ fn main() {
     if set("PROFILE", "release") && set("CARGO_CFG_TARGET_ARCH", "x86_64") {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/order.ld");
         println!("cargo::rustc-link-arg-bin=casque=-Wl,-T,{script}");
+        // Constants beside the functions: two mappings less in each execve(2).
         println!("cargo::rustc-link-arg-bin=casque=-Wl,-z,noseparate-code");
         // `strip` of the profile does not reach a package that has settings of its own.
         if std::env::var_os("CASQUE_SYMBOLS").is_none() {

@@ -5,13 +5,15 @@
 //! nesting, no condition and no variable but the table of slots, so that a list can be read, printed, compared
 //! in a test, and failed at every step. Nothing in this file touches the system.
 
+mod origin;
 mod print;
+
+pub use origin::Origin;
 
 use crate::sys::process::Mark;
 use crate::sys::sched::SchedAttr;
 use crate::sys::tty::Size;
 use std::ffi::CString;
-use std::fmt;
 
 /// The fifo in the state directory at which a created container waits for `start`.
 pub const FIFO: &std::ffi::CStr = c"exec.fifo";
@@ -37,78 +39,6 @@ pub struct Step {
     pub origin: Origin,
     /// What is done.
     pub op: Op,
-}
-
-/// A JSON path such as `process.rlimits[0]`. Its text is made where somebody reads it, which is mostly nobody.
-#[derive(Clone, Debug)]
-pub enum Origin {
-    /// A path that is always the same.
-    Fixed(&'static str),
-    /// `list[index]` and the property of it: `mounts[3].source`.
-    Item(&'static str, usize, &'static str),
-    /// Any other.
-    Text(String),
-}
-
-impl Origin {
-    /// An item of a list.
-    #[must_use]
-    pub fn item(list: &'static str, index: usize) -> Origin {
-        Origin::Item(list, index, "")
-    }
-
-    /// Whether it is this path, of no list.
-    #[must_use]
-    pub fn is(&self, path: &str) -> bool {
-        match self {
-            Origin::Fixed(text) => *text == path,
-            Origin::Item(..) => false,
-            Origin::Text(text) => text == path,
-        }
-    }
-
-    /// What lies below: `.source`.
-    #[must_use]
-    pub fn with(&self, property: &'static str) -> Origin {
-        match self {
-            Origin::Item(list, index, "") => Origin::Item(list, *index, property),
-            other => Origin::Text(format!("{other}{property}")),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Fixed(text) => f.pad(text),
-            Origin::Item(list, index, property) => f.pad(&format!("{list}[{index}]{property}")),
-            Origin::Text(text) => f.pad(text),
-        }
-    }
-}
-
-impl From<&'static str> for Origin {
-    fn from(text: &'static str) -> Origin {
-        Origin::Fixed(text)
-    }
-}
-
-impl From<String> for Origin {
-    fn from(text: String) -> Origin {
-        Origin::Text(text)
-    }
-}
-
-impl From<&Origin> for Origin {
-    fn from(origin: &Origin) -> Origin {
-        origin.clone()
-    }
-}
-
-impl From<&Origin> for String {
-    fn from(origin: &Origin) -> String {
-        origin.to_string()
-    }
 }
 
 /// The number of an open descriptor in the table that both sides see.
