@@ -74,7 +74,8 @@ impl Bundle {
     fn find_own_cgroup(&mut self, spec: &Spec) -> Result<()> {
         let mount = Mount::find().at("linux.cgroupsPath", "")?;
         let asked = &*spec.linux.cgroups_path;
-        let hierarchies = if mount.mode == Mode::Unified && asked.starts_with('/') {
+        let unified = mount.mode == Mode::Unified;
+        let hierarchies = if unified && (asked.starts_with('/') || mount.is_own_cgroup()) {
             String::new()
         } else {
             path::hierarchies_of("self").at("linux.cgroupsPath", "")?

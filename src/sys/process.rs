@@ -217,6 +217,23 @@ pub fn cgroup_id(pidfd: impl AsFd) -> Option<u64> {
     (told.is_ok() && known & PIDFD_INFO_CGROUPID != 0).then_some(cgroup)
 }
 
+/// A pidfd of the calling process.
+pub fn own_pidfd() -> Result<OwnedFd> {
+    pidfd_open(own_pid())
+}
+
+/// The inode of the user namespace of the process behind a pidfd, which is its number (ioctl `PIDFD_GET_USER_NAMESPACE`,
+/// Linux 6.11).
+pub fn user_namespace(pidfd: impl AsFd) -> Result<u64> {
+    /// `_IO(0xFF, 9)`
+    const PIDFD_GET_USER_NAMESPACE: libc::c_ulong = 0xff09;
+    let pidfd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: this request takes no argument.
+    let namespace =
+        check(unsafe { libc::ioctl(pidfd, PIDFD_GET_USER_NAMESPACE as libc::Ioctl, 0) }.into()).map(own)?;
+    Ok(super::fs::stat(namespace)?.st_ino)
+}
+
 /// Whether the process behind a pidfd has ended, be it waited for or not.
 pub fn has_ended(pidfd: impl AsFd) -> Result<bool> {
     let pidfd = pidfd.as_fd().as_raw_fd();

@@ -14,8 +14,8 @@ const NO_NEED: u32 = 1;
 const STEPS: [&str; 6] = [
     "begin the process",
     "",
-    "look at the mount of /proc/self/exe",
-    "copy the mount of /proc/self/exe",
+    "look at the mount of the program's file",
+    "copy the mount of the program's file",
     "make the copy read-only",
     "execute the read-only copy",
 ];
@@ -41,8 +41,7 @@ pub fn seal(enters: bool, words: Words, environment: Words) -> u32 {
 }
 
 /// Whether this is the copy that [`execute_copy`] has executed: the kernel names what was executed by descriptor after that
-/// (`AT_EXECFN` is `/dev/fd/3`, execveat(2)), and it lies on a read-only mount. Another look into /proc would cost ten times as
-/// much. The descriptor is closed.
+/// (`AT_EXECFN` is `/dev/fd/3`, execveat(2)), and it lies on a read-only mount. The descriptor is closed.
 fn is_copy(environment: Words) -> bool {
     let Some(name) = executed(environment) else { return false };
     if number(name) != u64::from_le_bytes(*b"/dev/fd/") {
@@ -84,16 +83,24 @@ fn executed(environment: Words) -> Option<*const c_char> {
 /// Executes a read-only copy; comes back with what there is to tell.
 fn execute_copy(words: Words, environment: Words) -> u32 {
     // On the stack, for a constant would be on a page of its own.
-    let exe = core::hint::black_box(*b"/proc/self/exe\0");
-    let (exe, empty) = (exe.as_ptr() as usize, exe.as_ptr() as usize + exe.len() - 1);
-    match is_read_only(libc::SYS_statfs, exe) {
+    let link = core::hint::black_box(*b"/proc/self/exe\0");
+    let empty = link.as_ptr() as usize + link.len() - 1;
+    // The path that the kernel has found the program by, a moment ago from the same directory: the first look into
+    // /proc/self costs ten times as much. A descriptor's may be gone since.
+    let mut file = executed(environment).map_or(0, |path| path as usize);
+    let mut looked = is_read_only(libc::SYS_statfs, file);
+    if looked.is_err() {
+        file = link.as_ptr() as usize;
+        looked = is_read_only(libc::SYS_statfs, file);
+    }
+    match looked {
         Ok(true) => return NO_NEED,
         Ok(false) => {}
         Err(error) => return failed(2, error),
     }
     let here = libc::AT_FDCWD as usize;
     // Without close-on-exec: by its number the copy knows that it is one.
-    let copy = call(libc::SYS_open_tree, [here, exe, libc::OPEN_TREE_CLONE as usize, 0, 0]);
+    let copy = call(libc::SYS_open_tree, [here, file, libc::OPEN_TREE_CLONE as usize, 0, 0]);
     if copy == -(libc::EPERM as isize) {
         // Of a caller who may not copy mounts, and so has no root to give away.
         return NO_NEED;
