@@ -1,8 +1,12 @@
-/* floor VERB STATE CGROUPS ID [ROOTFS PROGRAM [ARG...]]: the least that the kernel must be asked for, to do what a runtime
- * does for the default configuration (`casque spec`), with everything hard-coded. It reads no configuration, checks no
- * name, knows one way and says no sentence when it fails: what a runtime needs beyond it is the price of being a runtime.
+/* floor VERB STATE CGROUPS ID [ROOTFS PROGRAM [ARG...]]: what the kernel must be asked for, to do what a runtime does for the
+ * default configuration (`casque spec`), with everything hard-coded. It reads no configuration, checks no name, knows one way
+ * and says no sentence when it fails: what a runtime needs beyond it is the price of being a runtime.
  *
  *   run, create, start, state, exec, kill, delete
+ *
+ * It mounts by the calls that take descriptors, as a runtime must that trusts no path in a root, and has its device rules one
+ * after another, as runc and crun write them. With LEAST (least.c) it takes each shortcut that is known instead: mount(2) by
+ * path, which a hostile root could lead astray, and a device program made by hand for these rules.
  *
  * STATE is a directory for the containers' states, CGROUPS a cgroup v2 directory. That it makes the same container is
  * checked by `make bench` from inside (bench/facts.sh). No C library: its start would be measured too. */
@@ -34,7 +38,8 @@ START_STACK_TO_MAIN;
 
 static char **environment;
 
-/* ---- The device program: the default rules, in 20 instructions. */
+/* ---- The device program: the default rules. Their device's type is in the low half of the first word, the access in the
+ * high one; then come major and minor. */
 
 #define LOAD(to, at) { BPF_LDX | BPF_MEM | BPF_W, to, 1, at, 0 }
 #define MOVE(to, value) { BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value }
@@ -47,8 +52,10 @@ static char **environment;
 #define IF_MORE(of, value, skip) { BPF_JMP | BPF_JGT | BPF_K, of, 0, skip, value }
 #define END { BPF_JMP | BPF_EXIT, 0, 0, 0, 0 }
 
+#ifdef LEAST
+/* In 20 instructions. */
 static const struct bpf_insn devices[] = {
-	LOAD(2, 0),		 /*  0: type in the low half, access in the high one */
+	LOAD(2, 0),		 /*  0: type and access */
 	LOAD(4, 4),		 /*  1: major */
 	LOAD(5, 8),		 /*  2: minor */
 	COPY(3, 2),		 /*  3 */
@@ -69,6 +76,18 @@ static const struct bpf_insn devices[] = {
 	MOVE(0, 0),		 /* 18 */
 	END,			 /* 19 */
 };
+#else
+/* In 60 instructions: those that allow, one after another, the last one first. */
+#define SAME(of, other, skip) { BPF_JMP | BPF_JNE | BPF_X, of, other, skip, 0 }
+#define CHARACTER(major, minor) IF_NOT(2, 2, 4), IF_NOT(4, major, 3), IF_NOT(5, minor, 2), MOVE(0, 1), END
+#define MKNOD(type) IF_NOT(2, type, 5), COPY(1, 3), AND(1, 1), SAME(1, 3, 2), MOVE(0, 1), END
+static const struct bpf_insn devices[] = {
+	LOAD(2, 0), COPY(3, 2), AND(2, 0xffff), SHIFT(3, 16), LOAD(4, 4), LOAD(5, 8),
+	CHARACTER(5, 2), IF_NOT(2, 2, 3), IF_NOT(4, 136, 2), MOVE(0, 1), END,
+	CHARACTER(5, 0), CHARACTER(1, 9), CHARACTER(1, 8), CHARACTER(1, 7), CHARACTER(1, 5), CHARACTER(1, 3),
+	MKNOD(1), MKNOD(2), MOVE(0, 0), END,
+};
+#endif
 
 static void limit_devices(long cgroup) {
 	union bpf_attr load;
@@ -89,15 +108,53 @@ static void limit_devices(long cgroup) {
 
 /* ---- The inside: what the first process of a container does up to its program. */
 
-static void mount_at(const char *target, const char *type, unsigned long flags, const char *data) {
-	must(target, call(__NR_mount, type, target, type, flags, data));
+#define OPTIONS(...) (const char *const[]){ __VA_ARGS__, 0 }
+
+#ifdef LEAST
+#define CLASSIC(flags) ((flags & 15) | (flags & MOUNT_ATTR_STRICTATIME ? 1 << 24 : 0))
+
+/* Mounts a file system below the working directory; `text` has the options. */
+static void mount_at(const char *target, const char *type, const char *source, unsigned flags, const char *const *options,
+		     const char *text) {
+	(void)options;
+	must(target, call(__NR_mount, source, target, type, CLASSIC(flags), text));
 }
 
-#define NOSUID 2
-#define NODEV 4
-#define NOEXEC 8
-#define RDONLY 1
-#define STRICTATIME (1 << 24)
+/* Binds what is there over a place, if that is there. */
+static void cover_with(const char *what, const char *place) {
+	call(__NR_mount, what, place, 0, 4096 /* MS_BIND */, 0);
+}
+#else
+/* Mounts a file system below the working directory; `options` are names and values in turn. */
+static void mount_at(const char *target, const char *type, const char *source, unsigned flags, const char *const *options,
+		     const char *text) {
+	(void)text;
+	long system = must(type, call2(__NR_fsopen, type, FSOPEN_CLOEXEC));
+	must("source", call(__NR_fsconfig, system, FSCONFIG_SET_STRING, "source", source, 0));
+	for (; options && *options; options += 2)
+		must(*options, call(__NR_fsconfig, system, options[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[0],
+				    options[1], 0));
+	must("fsconfig", call(__NR_fsconfig, system, FSCONFIG_CMD_CREATE, 0, 0, 0));
+	long mount = must("fsmount", call3(__NR_fsmount, system, FSMOUNT_CLOEXEC, flags));
+	must(target, call(__NR_move_mount, mount, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH));
+	call1(__NR_close, mount);
+	call1(__NR_close, system);
+}
+
+/* Binds what is there over a place, if that is there: a copy that cannot be attached costs 15 us. */
+static void cover_with(const char *what, const char *place) {
+	if (call4(__NR_faccessat, AT_FDCWD, place, 0, 0) < 0)
+		return;
+	long tree = must(what, call3(__NR_open_tree, AT_FDCWD, what, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+	must(place, call(__NR_move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH));
+	call1(__NR_close, tree);
+}
+#endif
+
+#define RDONLY MOUNT_ATTR_RDONLY
+#define NOSUID MOUNT_ATTR_NOSUID
+#define NODEV MOUNT_ATTR_NODEV
+#define NOEXEC MOUNT_ATTR_NOEXEC
 
 static void make_root(const char *rootfs) {
 	struct mount_attr slave = { 0, 0, 1 << 19 /* MS_SLAVE */, 0 };
@@ -107,15 +164,19 @@ static void make_root(const char *rootfs) {
 	must("move_mount", call(__NR_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH));
 	must("fchdir", call1(__NR_fchdir, root));
 
-	mount_at("proc", "proc", 0, 0);
-	mount_at("dev", "tmpfs", NOSUID | STRICTATIME, "mode=755,size=65536k");
+	mount_at("proc", "proc", "proc", 0, 0, 0);
+	mount_at("dev", "tmpfs", "tmpfs", NOSUID | MOUNT_ATTR_STRICTATIME, OPTIONS("mode", "755", "size", "65536k"),
+		 "mode=755,size=65536k");
 	must("chdir", call1(__NR_chdir, "dev"));
 	call3(__NR_mkdirat, AT_FDCWD, "pts", 0755);
 	call3(__NR_mkdirat, AT_FDCWD, "shm", 0755);
 	call3(__NR_mkdirat, AT_FDCWD, "mqueue", 0755);
-	mount_at("pts", "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
-	must("shm", call(__NR_mount, "shm", "shm", "tmpfs", NOSUID | NODEV | NOEXEC, "mode=1777,size=65536k"));
-	mount_at("mqueue", "mqueue", NOSUID | NODEV | NOEXEC, 0);
+	mount_at("pts", "devpts", "devpts", NOSUID | NOEXEC,
+		 OPTIONS("newinstance", 0, "ptmxmode", "0666", "mode", "0620", "gid", "5"),
+		 "newinstance,ptmxmode=0666,mode=0620,gid=5");
+	mount_at("shm", "tmpfs", "shm", NOSUID | NODEV | NOEXEC, OPTIONS("mode", "1777", "size", "65536k"),
+		 "mode=1777,size=65536k");
+	mount_at("mqueue", "mqueue", "mqueue", NOSUID | NODEV | NOEXEC, 0, 0);
 	static const struct {
 		const char *name;
 		int number;
@@ -129,8 +190,8 @@ static void make_root(const char *rootfs) {
 	call3(__NR_symlinkat, "/proc/self/fd/2", AT_FDCWD, "stderr");
 	call3(__NR_symlinkat, "pts/ptmx", AT_FDCWD, "ptmx");
 	must("fchdir", call1(__NR_fchdir, root));
-	mount_at("sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY, 0);
-	must("cgroup", call(__NR_mount, "cgroup", "sys/fs/cgroup", "cgroup2", NOSUID | NODEV | NOEXEC | RDONLY, 0));
+	mount_at("sys", "sysfs", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY, 0, 0);
+	mount_at("sys/fs/cgroup", "cgroup2", "cgroup", NOSUID | NODEV | NOEXEC | RDONLY, 0, 0);
 
 	must("pivot_root", call2(__NR_pivot_root, ".", "."));
 	must("umount", call2(__NR_umount2, ".", MNT_DETACH));
@@ -150,22 +211,26 @@ static void protect(void) {
 					sizeof attributes));
 		must(read_only[i], call(__NR_move_mount, tree, "", AT_FDCWD, read_only[i], MOVE_MOUNT_F_EMPTY_PATH));
 	}
-	static const char *masked[] = { "/proc/acpi",	    "/proc/asound",	  "/proc/kcore",
-					"/proc/keys",	    "/proc/latency_stats", "/proc/timer_list",
-					"/proc/timer_stats", "/proc/sched_debug", "/sys/firmware",
-					"/proc/scsi" };
+	static const struct {
+		const char *path;
+		int directory;
+	} masked[] = { { "/proc/acpi", 1 },	  { "/proc/asound", 1 },      { "/proc/kcore", 0 },
+		       { "/proc/keys", 0 },	  { "/proc/latency_stats", 0 }, { "/proc/timer_list", 0 },
+		       { "/proc/timer_stats", 0 }, { "/proc/sched_debug", 0 }, { "/sys/firmware", 1 },
+		       { "/proc/scsi", 1 } };
 	const char *cover = 0;
 	for (unsigned i = 0; i < 10; i++) {
-		long bound = call(__NR_mount, "/dev/null", masked[i], 0, 4096 /* MS_BIND */, 0);
-		if (bound != -20 /* ENOTDIR: it is a directory */)
-			continue;
-		if (cover) {
-			must(masked[i], call(__NR_mount, cover, masked[i], 0, 4096, 0));
-			continue;
+		const char *path = masked[i].path;
+		if (!masked[i].directory)
+			cover_with("/dev/null", path);
+		else if (cover)
+			cover_with(cover, path);
+		else if (call4(__NR_faccessat, AT_FDCWD, path, 0, 0) == 0) {
+			mount_at(path, "tmpfs", "mask", NOSUID | NODEV | NOEXEC | RDONLY,
+				 OPTIONS("nr_inodes", "2", "nr_blocks", "1", "mode", "0555"),
+				 "nr_inodes=2,nr_blocks=1,mode=0555");
+			cover = path;
 		}
-		must(masked[i], call(__NR_mount, "mask", masked[i], "tmpfs", NOSUID | NODEV | NOEXEC | RDONLY,
-				     "nr_inodes=2,nr_blocks=1,mode=0555"));
-		cover = masked[i];
 	}
 }
 
@@ -207,8 +272,9 @@ static void become_container(const char *id, const char *rootfs) {
 	call1(__NR_umask, 022);
 }
 
-static void __attribute__((noreturn)) execute(char **program) {
-	call3(__NR_close_range, 3, ~0U, 0);
+/* Without what has a number from `end` on, which the execve(2) closes. */
+static void __attribute__((noreturn)) execute(char **program, long end) {
+	call3(__NR_close_range, 3, end - 1, 0);
 	long result = call3(__NR_execve, program[0], program, environment);
 	fail(program[0], result);
 }
@@ -279,7 +345,7 @@ static void __attribute__((noreturn)) run(struct container *container, const cha
 	long pid = must("clone3", clone_into(&arguments));
 	if (pid == 0) {
 		become_container(container->id, rootfs);
-		execute(program);
+		execute(program, 1L << 31);
 	}
 	save(container, pid);
 	int status = wait_for(pidfd);
@@ -304,8 +370,8 @@ static void __attribute__((noreturn)) create(struct container *container, const 
 		must("ready", call3(__NR_write, link[1], "r", 1));
 		char path[64];
 		*decimal(append(path, "/proc/self/fd/"), (unsigned long)fifo) = 0;
-		must("open fifo", call3(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC));
-		execute(program);
+		long started = must("open fifo", call3(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC));
+		execute(program, started);
 	}
 	call1(__NR_close, link[1]);
 	char ready;
@@ -384,7 +450,7 @@ static void __attribute__((noreturn)) execute_in(struct found found, const char 
 		struct rlimit64 files = { 1024, 1024 };
 		must("rlimit", call4(__NR_prlimit64, 0, RLIMIT_NOFILE, &files, 0));
 		give_up_privileges();
-		execute(program);
+		execute(program, 1L << 31);
 	}
 	must("setns back", call2(__NR_setns, own, CLONE_NEWPID));
 	leave(wait_for(pidfd));

@@ -1,4 +1,4 @@
-//! Whether the floor and casque make the same container: bench/facts.sh tells from inside what there is. A floor that left
+//! Whether the floors and casque make the same container: bench/facts.sh tells from inside what there is. A floor that left
 //! something out would be lower than what a runtime can reach.
 
 use crate::Result;
@@ -10,13 +10,18 @@ use std::fs;
 
 /// Fails at the first line that differs.
 pub fn compare(place: &Place, runtimes: &[Runtime], bundles: &Bundles) -> Result<()> {
-    let [floor, casque, ..] = runtimes else { return Err("there is nothing to compare".to_owned()) };
-    let floor = facts(place, floor, bundles)?;
+    let casque = runtimes.get(1).ok_or_else(|| "there is nothing to compare".to_owned())?;
     let casque = facts(place, casque, bundles)?;
-    let differing = (0..floor.len().max(casque.len())).find(|line| floor.get(*line) != casque.get(*line));
-    let Some(line) = differing else { return Ok(()) };
-    let told = |lines: &[String]| lines.get(line).cloned().unwrap_or_else(|| "nothing".to_owned());
-    Err(format!("the containers differ: floor has {:?}, casque has {:?}", told(&floor), told(&casque)))
+    for runtime in runtimes.iter().filter(|runtime| runtime.floor) {
+        let floor = facts(place, runtime, bundles)?;
+        let differing = (0..floor.len().max(casque.len())).find(|line| floor.get(*line) != casque.get(*line));
+        if let Some(line) = differing {
+            let told = |lines: &[String]| lines.get(line).cloned().unwrap_or_else(|| "nothing".to_owned());
+            let (name, floor, casque) = (&runtime.name, told(&floor), told(&casque));
+            return Err(format!("the containers differ: {name} has {floor:?}, casque has {casque:?}"));
+        }
+    }
+    Ok(())
 }
 
 fn facts(place: &Place, runtime: &Runtime, bundles: &Bundles) -> Result<Vec<String>> {

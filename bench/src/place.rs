@@ -61,7 +61,7 @@ impl Place {
         place.mkdir("states")?;
         fs::create_dir(&place.cgroup)
             .map_err(|error| format!("{}: mkdir: {error}", place.cgroup.display()))?;
-        for program in ["floor", "measure", "nop", "filter"] {
+        for program in ["floor", "least", "measure", "nop", "filter"] {
             place.compile(program, &FREESTANDING, &[])?;
         }
         Ok(place)

@@ -8,14 +8,14 @@ use std::fmt::Write as _;
 /// The rows that are drawn.
 const DRAWN: [&str; 8] = ["run.true", "docker.true", "create", "start", "state", "exec", "kill", "delete"];
 
-/// In turn, by number of the runtime: the floor grey, casque in the strongest colour.
-const COLOURS: [&str; 6] = ["#9aa0a6", "#c2410c", "#60a5fa", "#34d399", "#93c5fd", "#6ee7b7"];
+/// In turn, by number of the runtime: the floors grey, casque in the strongest colour.
+const COLOURS: [&str; 7] = ["#9aa0a6", "#c2410c", "#cfd3d7", "#60a5fa", "#34d399", "#93c5fd", "#6ee7b7"];
 
 const BAR: usize = 14;
 /// In pixels: the names, the longest bar, the picture.
-const LABEL: usize = 90;
+const LABEL: usize = 120;
 const LONGEST: u64 = 420;
-const WIDTH: usize = 600;
+const WIDTH: usize = 630;
 
 /// The picture.
 pub fn svg(runtimes: &[Runtime], rows: &[Row]) -> String {

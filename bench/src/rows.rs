@@ -86,15 +86,20 @@ impl Bench<'_> {
         }
     }
 
-    /// Samples of `run` with a bundle, by all runtimes in turn.
-    fn run(&mut self, name: &str, title: &str, bundle: &Bundle, count: usize, floor: bool) -> Result<()> {
+    /// Samples of `run` with a bundle, in turn by all runtimes that are `able`.
+    fn run(
+        &mut self,
+        name: &str,
+        title: &str,
+        bundle: &Bundle,
+        count: usize,
+        able: fn(&Runtime) -> bool,
+    ) -> Result<()> {
         if !self.wants(name) {
             return Ok(());
         }
         for _ in 0..count {
-            for (number, runtime) in
-                self.runtimes.iter().enumerate().filter(|(_, runtime)| floor || !runtime.floor)
-            {
+            for (number, runtime) in self.runtimes.iter().enumerate().filter(|(_, runtime)| able(runtime)) {
                 let words = runtime.words(self.place, "run", bundle, "run", &[]);
                 let sample = sample::run(self.place, runtime, &words)?;
                 self.add(name, title, number, sample);
@@ -105,16 +110,17 @@ impl Bench<'_> {
 
     fn runs(&mut self) -> Result<()> {
         let bundles = self.bundles;
-        self.run("run.true", "run, busybox's true", &bundles.applet, self.samples, true)?;
-        self.run("run.nop", "run, a program of one system call", &bundles.nop, self.samples, true)?;
+        self.run("run.true", "run, busybox's true", &bundles.applet, self.samples, |_| true)?;
+        self.run("run.nop", "run, a program of one system call", &bundles.nop, self.samples, |_| true)?;
         let [applet, nop] = &bundles.docker;
-        self.run("docker.true", "run with Docker's configuration, true", applet, self.samples, false)?;
-        self.run("docker.nop", "run with Docker's configuration, one system call", nop, self.samples, false)
+        let able = |runtime: &Runtime| !runtime.floor;
+        self.run("docker.true", "run with Docker's configuration, true", applet, self.samples, able)?;
+        self.run("docker.nop", "run with Docker's configuration, one system call", nop, self.samples, able)
     }
 
     fn life(&mut self) -> Result<()> {
-        if !["create", "init", "start", "state", "exec", "kill", "delete"].iter().any(|name| self.wants(name))
-        {
+        let names = ["create", "init", "start", "state", "exec", "kill", "delete", "delete.force"];
+        if !names.iter().any(|name| self.wants(name)) {
             return Ok(());
         }
         for _ in 0..self.samples {
@@ -144,6 +150,9 @@ impl Bench<'_> {
         let kill = verb("kill", &["KILL"])?;
         place::await_end(pid);
         let delete = verb("delete", &[])?;
+        verb("create", &[])?;
+        verb("start", &[])?;
+        let force = verb("delete", &["--force"])?;
         for (name, title, sample) in [
             ("create", "create", create),
             ("init", "create: peak of the waiting process", init),
@@ -152,6 +161,7 @@ impl Bench<'_> {
             ("exec", "exec, busybox's true", exec),
             ("kill", "kill", kill),
             ("delete", "delete", delete),
+            ("delete.force", "delete --force of a running one", force),
         ] {
             self.add(name, title, number, sample);
         }
@@ -167,7 +177,7 @@ impl Bench<'_> {
                 continue;
             }
             for _ in 0..(self.samples / 13).max(1) {
-                for (number, runtime) in self.runtimes.iter().enumerate() {
+                for (number, runtime) in but_least(self.runtimes) {
                     let words = runtime.words(self.place, "run", &self.bundles.nop, "run-%", &[]);
                     let sample = sample::run_many(self.place, runtime, &words, HUNDRED, at_once)?;
                     self.add(name, title, number, sample);
@@ -220,7 +230,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let (place, bundle) = (self.place, &self.bundles.wait);
-        for (number, runtime) in self.runtimes.iter().enumerate() {
+        for (number, runtime) in but_least(self.runtimes) {
             for verb in ["create", "start"] {
                 sample::run(place, runtime, &runtime.words(place, verb, bundle, &own(number), &[]))?;
             }
@@ -236,7 +246,7 @@ impl Bench<'_> {
         self.while_alive(ALIVE)?;
         each("delete", &["--force"])?;
         place::reap();
-        for (number, runtime) in self.runtimes.iter().enumerate() {
+        for (number, runtime) in but_least(self.runtimes) {
             end(place, runtime, bundle, &own(number))?;
         }
         Ok(())
@@ -245,7 +255,7 @@ impl Bench<'_> {
     fn while_alive(&mut self, count: usize) -> Result<()> {
         let (place, bundles) = (self.place, self.bundles);
         for _ in 0..(self.samples / 2).max(1) {
-            for (number, runtime) in self.runtimes.iter().enumerate() {
+            for (number, runtime) in but_least(self.runtimes) {
                 let run =
                     sample::run(place, runtime, &runtime.words(place, "run", &bundles.nop, "run", &[]))?;
                 self.add(&format!("alive.{count}.run"), &format!("run while {count} are alive"), number, run);
@@ -271,7 +281,8 @@ impl Bench<'_> {
             }
             let more = wanted_mounts(self.place, wanted.saturating_sub(Place::mounts()))?;
             let title = format!("run on a host with {} mounts", Place::mounts());
-            let measured = self.run(&name, &title, &self.bundles.nop, (self.samples / 2).max(1), true);
+            let able = |runtime: &Runtime| !runtime.is_least();
+            let measured = self.run(&name, &title, &self.bundles.nop, (self.samples / 2).max(1), able);
             for target in more {
                 let _ = umount2(&target, MntFlags::MNT_DETACH);
             }
@@ -279,6 +290,11 @@ impl Bench<'_> {
         }
         Ok(())
     }
+}
+
+/// Of the floors only the first one, with their numbers.
+fn but_least(runtimes: &[Runtime]) -> impl Iterator<Item = (usize, &Runtime)> {
+    runtimes.iter().enumerate().filter(|(_, runtime)| !runtime.is_least())
 }
 
 fn wanted_mounts(place: &Place, count: usize) -> Result<Vec<std::path::PathBuf>> {

@@ -8,6 +8,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The floor with each shortcut that is known, as tables have it. Measured where it differs.
+pub const LEAST: &str = "floor, with shortcuts";
+
 /// One of them.
 #[derive(Debug)]
 pub struct Runtime {
@@ -15,7 +18,7 @@ pub struct Runtime {
     pub name: String,
     /// What is to be known about its figures.
     pub remark: Option<String>,
-    /// Whether it is bench/floor.c, which reads no configuration.
+    /// Whether it is bench/floor.c or bench/least.c, which read no configuration.
     pub floor: bool,
     program: PathBuf,
     states: PathBuf,
@@ -23,11 +26,12 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// All, the floor and casque first. Each must be able to run `bundle`.
+    /// All, the floor and casque first, [`LEAST`] behind them. Each must be able to run `bundle`.
     pub fn all(place: &Place, casque: &Path, bundle: &Bundle) -> Result<Vec<Runtime>> {
         let mut all = vec![
             Runtime::new(place, "floor".to_owned(), place.dir.join("floor"))?,
             Runtime::new(place, "casque".to_owned(), casque.to_owned())?,
+            Runtime::new(place, LEAST.to_owned(), place.dir.join("least"))?,
         ];
         let more = std::env::var_os("BENCH_RUNTIMES").unwrap_or_default();
         let debian = ["/usr/sbin/runc", "/usr/bin/crun"].map(PathBuf::from);
@@ -43,8 +47,8 @@ impl Runtime {
     }
 
     fn new(place: &Place, name: String, program: PathBuf) -> Result<Runtime> {
-        let states = place.mkdir(&format!("states/{}", name.replace(' ', "-")))?;
-        let floor = name == "floor";
+        let states = place.mkdir(&format!("states/{}", name.replace([' ', ','], "-")))?;
+        let floor = matches!(&*name, "floor" | LEAST);
         Ok(Runtime { name, remark: None, floor, program, states, preload: None })
     }
 
@@ -102,6 +106,11 @@ impl Runtime {
         self.remark =
             Some("with setrlimit(2) made to succeed: without CAP_SYS_RESOURCE it gives up".to_owned());
         Ok(())
+    }
+
+    /// Whether it is the floor with shortcuts.
+    pub fn is_least(&self) -> bool {
+        self.name == LEAST
     }
 
     /// The directory of its containers' states.
