@@ -76,13 +76,14 @@ fn program(profile: &Profile, machine: &Machine) -> Vec<sock_filter> {
     let calls = calls::named(profile, machine);
     let mut tail = Tail::default();
     let mut archs = Vec::new();
+    let mut found = Vec::new();
     // What is put in front last stands first: the native calls.
     for abis in machine.abis.chunk_by(|a, b| a.audit == b.audit).rev() {
         let mut line = Line::new();
         for abi in abis {
             let native = machine.abis.first().is_some_and(|native| native.name == abi.name);
             if native || profile.architectures.iter().any(|name| &**name == abi.name) {
-                line.extend(calls::line(profile, &calls, machine, abi, &mut tail));
+                calls::line(profile, &calls, machine, abi, &mut found, &mut tail, &mut line);
             } else if abi.first == X32 {
                 // Else they would be taken for native calls. But -1 is no call: a tracer sets it to have one
                 // skipped (seccomp(2)).

@@ -14,7 +14,7 @@ const NONE: u32 = u32::MAX;
 pub struct Machine {
     /// The native ABI first; ABIs of one `audit` value stand together, in the order of their numbers.
     pub abis: &'static [Abi],
-    row: fn(&str) -> Option<&'static [u32]>,
+    row: fn(&str, &mut usize) -> Option<&'static [u32]>,
 }
 
 /// One way of making system calls.
@@ -44,7 +44,7 @@ pub static X86_64: Machine = Machine {
         Abi { first: X32, wide: false, ..Abi::new("SCMP_ARCH_X32", 0xc000_003e, 2) },
         Abi { wide: false, multiplexed: true, ..Abi::new("SCMP_ARCH_X86", 0x4000_0003, 1) },
     ],
-    row: |name| find(&x86_64::TABLE, name),
+    row: |name, near| find(&x86_64::TABLE, name, near),
 };
 
 /// aarch64, with arm.
@@ -54,13 +54,13 @@ pub static AARCH64: Machine = Machine {
         // From 0xf0000 on stand arm's private calls (arch/arm/include/uapi/asm/unistd.h).
         Abi { wide: false, last: 0xe_ffff, ..Abi::new("SCMP_ARCH_ARM", 0x4000_0028, 1) },
     ],
-    row: |name| find(&aarch64::TABLE, name),
+    row: |name, near| find(&aarch64::TABLE, name, near),
 };
 
 /// riscv64.
 pub static RISCV64: Machine = Machine {
     abis: &[Abi::new("SCMP_ARCH_RISCV64", 0xc000_00f3, 0)],
-    row: |name| find(&riscv64::TABLE, name),
+    row: |name, near| find(&riscv64::TABLE, name, near),
 };
 
 #[cfg(target_arch = "aarch64")]
@@ -81,7 +81,16 @@ impl Machine {
     /// The numbers of a call, as [`Machine::number`] reads them; `None` for a name that no ABI of this machine has.
     #[must_use]
     pub fn call(&self, name: &str) -> Option<&'static [u32]> {
-        (self.row)(name)
+        (self.row)(name, &mut 0)
+    }
+
+    /// The same of many calls, which is soon found if their names come in alphabetical order.
+    pub fn calls<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = Option<&'static [u32]>> {
+        let mut near = 0;
+        names.map(move |name| (self.row)(name, &mut near))
     }
 
     /// The number of a call in one ABI, if it is there.
@@ -91,8 +100,18 @@ impl Machine {
     }
 }
 
-fn find<const N: usize>(table: &'static [(&str, [u32; N])], name: &str) -> Option<&'static [u32]> {
-    let index = table.binary_search_by_key(&name, |row| row.0).ok()?;
+/// The row of a name: first among the few from `near` on, which then is the place behind it.
+fn find<const N: usize>(
+    table: &'static [(&str, [u32; N])],
+    name: &str,
+    near: &mut usize,
+) -> Option<&'static [u32]> {
+    const FEW: usize = 3;
+    let index = match (*near..).take(FEW).find(|&index| table.get(index).is_some_and(|row| row.0 == name)) {
+        Some(index) => index,
+        None => table.binary_search_by_key(&name, |row| row.0).ok()?,
+    };
+    *near = index + 1;
     table.get(index).map(|row| row.1.as_slice())
 }
 
