@@ -369,6 +369,7 @@ fn make<T>(
     let job = Job {
         plan: &plan,
         container: &container,
+        first: None,
         cgroups: bundle.cgroups.as_ref(),
         systemd: bundle.systemd.as_ref(),
         new: Some(new),

@@ -1,15 +1,17 @@
 //! The state directory: what is kept of a container between two commands, and its status, derived from facts.
 //!
 //! ```text
-//! ROOT/ID/container.json   what was settled before anything was made: bundle, cgroup, annotations
-//!         config.json      a copy: later edits of the bundle's must not matter (runtime.md#create)
-//!         plan.json        the steps that `start` sets off, for their errors
+//! ROOT/ID/container.json   what was settled before anything was made, in three parts, each behind a newline:
+//!                            bundle, cgroup, annotations
+//!                            the steps that `start` sets off, for their errors; nothing after `run`
+//!                            a copy of config.json: later edits of the bundle's must not matter (runtime.md#create)
 //!         state.json       process id, what tells it from others of that id, when; written when the container is created
 //!         notify/          mounted in the container: the socket by which its program tells a service manager of itself
 //!         exec.fifo        where the process waits; gone once `start` has begun
 //! ```
 //!
-//! A directory without state.json is of a create that goes on or was killed; `delete --force` removes it.
+//! One file, for each costs what ten system calls cost. Former versions of casque had the last two parts in files of their own,
+//! plan.json and config.json. A directory without state.json is of a create that goes on or was killed; `delete --force` removes it.
 
 use crate::error::{At, Fault};
 use crate::plan::{FIFO, STATE};
@@ -18,13 +20,15 @@ use crate::sys::fs::{self, Resolve};
 use crate::sys::process::{self, Mark};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// What was settled.
+const SETTLED: &CStr = c"container.json";
 /// The directory for notifications, and the socket in it.
 const NOTIFY: &CStr = c"notify";
 /// The name of the socket for notifications.
@@ -150,8 +154,8 @@ pub struct Dir {
     root: OwnedFd,
     name: CString,
     path: PathBuf,
-    /// Whether there can be more in it than what this command knows of.
-    more: Cell<bool>,
+    /// container.json, once it has been read.
+    settled: OnceCell<OwnedFd>,
 }
 
 fn c_string(path: &Path) -> Result<CString> {
@@ -215,7 +219,7 @@ impl Dir {
             // Should this fail too, the error that is told is the first one.
             let _ = fs::unlink_at(&root_fd, &name, true);
         })?;
-        let dir = Dir { fd, root: root_fd, name, path, more: Cell::new(false) };
+        let dir = Dir { fd, root: root_fd, name, path, settled: OnceCell::new() };
         dir.lock()?;
         Ok(dir)
     }
@@ -233,7 +237,7 @@ impl Dir {
         let (name, path) = (CString::new(id)?, root.join(id));
         match open_state(&root_fd, &name, &path) {
             Err(Fault { errno: Errno::ENOENT, .. }) => bail!(missing()),
-            other => Ok(Dir { fd: other?, root: root_fd, name, path, more: Cell::new(true) }),
+            other => Ok(Dir { fd: other?, root: root_fd, name, path, settled: OnceCell::new() }),
         }
     }
 
@@ -259,24 +263,28 @@ impl Dir {
         &self.path
     }
 
-    /// Writes a new file.
-    pub fn add(&self, name: &CStr, bytes: &[u8]) -> Result<(), Fault> {
-        let what = || format!("write {}/{}", self.path.display(), name.to_string_lossy());
+    /// Writes container.json: what was settled, the steps of `start`, and config.json as it is.
+    pub fn settle(&self, container: &Container, plan: &[u8], config: &[u8]) -> Result<()> {
+        let what = || format!("write {}/container.json", self.path.display());
         let flags = fs::O_WRONLY | fs::O_CREAT | fs::O_EXCL;
-        let file = fs::open_at(&self.fd, name, flags | fs::O_NOFOLLOW, 0o600).at("state", what)?;
-        fs::write_all_at(&file, bytes, 0).at("state", what)
+        let file = fs::open_at(&self.fd, SETTLED, flags | fs::O_NOFOLLOW, 0o600).at("state", what)?;
+        let mut head = serde_json::to_vec(container)?;
+        head.push(b'\n');
+        head.extend_from_slice(plan);
+        head.push(b'\n');
+        fs::write_all_at(&file, &head, 0).at("state", what)?;
+        fs::write_all_at(&file, config, head.len().cast_signed() as i64).at("state", what)?;
+        Ok(())
     }
 
     /// Makes the fifo at which the process will wait; anybody who has the directory may open it for writing.
     pub fn add_fifo(&self) -> Result<(), Fault> {
-        self.more.set(true);
         let what = || format!("make the fifo {}/exec.fifo", self.path.display());
         fs::mknod_at(&self.fd, FIFO, libc::S_IFIFO | 0o622, 0).at("state", what)
     }
 
     /// Makes the directory for the container's socket of notifications, and opens it.
     pub fn make_notify_dir(&self) -> crate::sys::Result<OwnedFd> {
-        self.more.set(true);
         fs::mkdir_at(&self.fd, NOTIFY, 0o755)?;
         fs::open_in(&self.fd, NOTIFY, fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::Beneath)
     }
@@ -290,7 +298,7 @@ impl Dir {
     }
 
     /// Reads a whole file; `None` if there is none.
-    pub fn read(&self, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
+    fn read(&self, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
         let what = || format!("read {}/{}", self.path.display(), name.to_string_lossy());
         let file = match fs::open_in(&self.fd, name, fs::O_RDONLY, 0, Resolve::Beneath) {
             Err(Errno::ENOENT) => return Ok(None),
@@ -299,36 +307,89 @@ impl Dir {
         fs::read_to_end(&file).map(Some).at("state", what)
     }
 
-    /// container.json; `None` if the create that made the directory was killed before it wrote that.
+    /// container.json, open; `None` if the create that made the directory was killed before it wrote that.
+    fn settled(&self) -> Result<Option<&OwnedFd>, Fault> {
+        if self.settled.get().is_none() {
+            match fs::open_in(&self.fd, SETTLED, fs::O_RDONLY, 0, Resolve::Beneath) {
+                Err(Errno::ENOENT) => return Ok(None),
+                other => {
+                    let file =
+                        other.at("state", || format!("open {}/container.json", self.path.display()))?;
+                    let _ = self.settled.set(file);
+                }
+            }
+        }
+        Ok(self.settled.get())
+    }
+
+    /// The first part of container.json; the configuration behind it is large, and seldom needed. `None` as for state.json.
     pub fn container(&self) -> Result<Option<Container>> {
-        self.json(c"container.json")
+        let Some(file) = self.settled()? else { return Ok(None) };
+        let mut bytes = vec![0; 1024];
+        let mut length = 0;
+        let end = loop {
+            let read =
+                fs::read_at(file, bytes.get_mut(length..).unwrap_or_default(), length.cast_signed() as i64)
+                    .at("state", || format!("read {}/container.json", self.path.display()))?;
+            let more = bytes.get(length..length + read).unwrap_or_default();
+            if let Some(place) = more.iter().position(|byte| *byte == b'\n') {
+                break length + place;
+            }
+            length += read;
+            if read == 0 {
+                break length;
+            }
+            bytes.resize(bytes.len().max(length * 4), 0);
+        };
+        self.parse(SETTLED, bytes.get(..end).unwrap_or_default())
+    }
+
+    /// Another part of container.json; the file of its own that it was before.
+    fn part(&self, number: usize, former: &CStr) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(file) = self.settled()? else { return Ok(None) };
+        let mut bytes = fs::rewind(file)
+            .and_then(|()| fs::read_to_end(file))
+            .at("state", || format!("read {}/container.json", self.path.display()))?;
+        let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
+        match parts.nth(number).map(<[u8]>::len) {
+            None => self.read(former),
+            Some(length) => {
+                let after = parts.next().map_or(0, |after| after.len() + 1);
+                let start = bytes.len() - after - length;
+                bytes.copy_within(start..start + length, 0);
+                bytes.truncate(length);
+                Ok(Some(bytes))
+            }
+        }
     }
 
     /// state.json; `None` before the container is created.
     pub fn state(&self) -> Result<Option<State>> {
-        self.json(STATE)
+        let Some(bytes) = self.read(STATE)? else { return Ok(None) };
+        self.parse(STATE, &bytes)
     }
 
-    fn json<T: for<'de> Deserialize<'de>>(&self, name: &CStr) -> Result<Option<T>> {
-        let Some(bytes) = self.read(name)? else { return Ok(None) };
+    fn parse<T: for<'de> Deserialize<'de>>(&self, name: &CStr, bytes: &[u8]) -> Result<Option<T>> {
         let place = || format!("{}/{}", self.path.display(), name.to_string_lossy());
         if bytes.is_empty() {
             // It is being written; or its create was killed at that, and has come no further.
             return Ok(None);
         }
-        serde_json::from_slice(&bytes).map(Some).with_context(place)
+        serde_json::from_slice(bytes).map(Some).with_context(place)
     }
 
     /// The copy of the configuration.
     pub fn config(&self) -> Result<Vec<u8>> {
-        if let Some(config) = self.read(c"config.json")? {
-            return Ok(config);
-        }
-        // `delete` takes this one first.
-        match self.read(c"container.json")? {
+        match self.part(2, c"config.json")? {
+            Some(config) => Ok(config),
+            // `delete` takes it first.
             None => bail!("container does not exist: {}", self.name.to_string_lossy()),
-            Some(_) => bail!("{}: no config.json", self.path.display()),
         }
+    }
+
+    /// The steps that `start` sets off; `None` if there are none.
+    pub fn plan(&self) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.part(1, c"plan.json")?.filter(|plan| !plan.is_empty()))
     }
 
     /// Opens the fifo for reading, without waiting for the writer; `None` once `start` has begun.
@@ -378,11 +439,7 @@ impl Dir {
     /// Removes all files and the directory itself. The state goes last: without it, a delete that was killed would look
     /// like a create that was.
     pub fn remove(&self) -> Result<(), Fault> {
-        self.remove_file(c"container.json")?;
-        if self.more.get() {
-            self.remove_file(c"plan.json")?;
-        }
-        self.remove_file(c"config.json")?;
+        self.remove_file(SETTLED)?;
         self.remove_file(STATE)?;
         match fs::unlink_at(&self.root, &self.name, true) {
             Ok(()) | Err(Errno::ENOENT) => return Ok(()),
@@ -394,8 +451,8 @@ impl Dir {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(_) => self.remove_notify_dir()?,
         }
-        // The last one is of former versions of casque.
-        for name in [FIFO, c".state.json"] {
+        // All but the first are of former versions of casque.
+        for name in [FIFO, c"plan.json", c"config.json", c".state.json"] {
             self.remove_file(name)?;
         }
         match fs::unlink_at(&self.root, &self.name, true) {
@@ -489,6 +546,49 @@ mod tests {
             let error = check_id(id).unwrap_err().to_string();
             assert!(error.starts_with("invalid container ID format"), "{error}");
         }
+    }
+
+    /// An empty root for states, of a test's own.
+    fn root(name: &str) -> PathBuf {
+        let root = std::env::temp_dir().join(format!("casque-state-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        root
+    }
+
+    #[test]
+    fn the_parts_of_container_json_are_read_as_they_were_written() {
+        let root = root("parts");
+        let annotations = BTreeMap::from([("long".to_owned(), "a\n".repeat(3000))]);
+        let container = Container { id: "x".to_owned(), annotations, ..Container::default() };
+        for (plan, config) in [(&b"{}"[..], &b"{\n \"a\":\n1}\n"[..]), (b"", b"")] {
+            let made = Dir::make(&root, "x").unwrap();
+            made.settle(&container, plan, config).unwrap();
+            let dir = Dir::open(&root, "x").unwrap();
+            assert_eq!(dir.container().unwrap(), Some(container.clone()));
+            assert_eq!(dir.plan().unwrap().unwrap_or_default(), plan);
+            assert_eq!(dir.config().unwrap(), config);
+            assert_eq!(dir.container().unwrap(), Some(container.clone()));
+            dir.remove().unwrap();
+        }
+        std::fs::remove_dir(&root).unwrap();
+    }
+
+    #[test]
+    fn a_container_of_a_former_version_has_files_for_configuration_and_plan() {
+        let root = root("former");
+        let made = Dir::make(&root, "x").unwrap();
+        let write = |name: &str, text: &[u8]| std::fs::write(root.join("x").join(name), text).unwrap();
+        let container = Container { id: "x".to_owned(), ..Container::default() };
+        write("container.json", &serde_json::to_vec(&container).unwrap());
+        write("config.json", b"{\n}");
+        write("plan.json", b"[]");
+        drop(made);
+        let dir = Dir::open(&root, "x").unwrap();
+        assert_eq!(dir.container().unwrap(), Some(container));
+        assert_eq!(dir.plan().unwrap().as_deref(), Some(&b"[]"[..]));
+        assert_eq!(dir.config().unwrap(), b"{\n}");
+        dir.remove().unwrap();
+        std::fs::remove_dir(&root).unwrap();
     }
 
     #[test]

@@ -12,11 +12,12 @@ use crate::process::start::saved_spec;
 use crate::process::wait::{self, Signals};
 use crate::process::{console, end, home, identity};
 use crate::spec::{Process, Spec};
-use crate::state::{CgroupPath, Container, Dir, State, Status};
+use crate::state::{CgroupPath, Container, Dir, State};
 use crate::sys::fs;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use std::ffi::CString;
 use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Runs the command.
@@ -34,7 +35,7 @@ fn exec(globals: &Globals, args: &Values) -> Result<u8> {
     let id = words.next().unwrap_or_default();
     let options = options(args, words.map(str::to_owned).collect())?;
     let dir = Dir::open(&globals.root, id)?;
-    let (container, state) = find(&dir, args.flag("ignore-paused"))?;
+    let (container, state, pidfd) = find(&dir, args.flag("ignore-paused"))?;
     let config = dir.config()?;
     // What is large is not taken apart: the process ends when the command does.
     let spec = ManuallyDrop::new(saved_spec(&config)?);
@@ -46,7 +47,7 @@ fn exec(globals: &Globals, args: &Values) -> Result<u8> {
     let mount = container.cgroup.as_ref().map(end::mount).transpose()?;
     let mut request = request(args, &container, &state, &spec)?;
     request.preserve_fds = preserve_fds;
-    request.cgroup = cgroup(args, mount.as_ref().zip(container.cgroup.as_ref()), &state)?;
+    request.cgroup = cgroup(args, mount.as_ref().zip(container.cgroup.as_ref()), &state, &pidfd)?;
     if identity::needs_home(&process) {
         let root = CString::new(format!("/proc/{}/root", state.pid))?;
         request.env.push(format!("HOME={}", home::below(&root, process.user.uid)));
@@ -59,7 +60,14 @@ fn exec(globals: &Globals, args: &Values) -> Result<u8> {
     let draft = exec::plan(&request, &spec, &process, &host);
     refuse(&draft)?;
     let plan = ManuallyDrop::new(draft.finish());
-    let job = Job { plan: &plan, container: &container, cgroups: mount.as_ref(), systemd: None, new: None };
+    let job = Job {
+        plan: &plan,
+        container: &container,
+        first: Some(pidfd.as_fd()),
+        cgroups: mount.as_ref(),
+        systemd: None,
+        new: None,
+    };
     if request.terminal.detach {
         parent::enter(&job)?;
         return Ok(0);
@@ -70,17 +78,17 @@ fn exec(globals: &Globals, args: &Values) -> Result<u8> {
     Ok(u8::try_from(status).unwrap_or(u8::MAX))
 }
 
-/// The container, which must run (the texts are runc's, which engines know).
-fn find(dir: &Dir, ignore_paused: bool) -> Result<(Container, State)> {
+/// The container, which must run, and a pidfd of its process (the texts are runc's, which engines know).
+fn find(dir: &Dir, ignore_paused: bool) -> Result<(Container, State, OwnedFd)> {
     let (container, state) = (dir.container()?, dir.state()?);
-    match end::status(dir, container.as_ref(), state.as_ref()) {
-        Status::Stopped => bail!("cannot exec in a stopped container"),
-        Status::Paused if !ignore_paused => {
-            bail!("cannot exec in a paused container (use --ignore-paused to override)")
-        }
-        _ => {}
+    let (Some(container), Some(state)) = (container, state) else {
+        bail!("cannot exec in a container that is still being created")
+    };
+    let Some(pidfd) = state.pidfd()? else { bail!("cannot exec in a stopped container") };
+    if !ignore_paused && end::is_frozen(&container) {
+        bail!("cannot exec in a paused container (use --ignore-paused to override)");
     }
-    container.zip(state).context("cannot exec in a container that is still being created")
+    Ok((container, state, pidfd))
 }
 
 fn options(args: &Values, words: Vec<String>) -> Result<Options> {
@@ -131,7 +139,12 @@ fn has_other_users(state: &State) -> Result<bool> {
 
 /// Where the program is born: where the container's process is now, or where `--cgroup` says, which must be below the
 /// container's own cgroup.
-fn cgroup(args: &Values, place: Option<(&Mount, &CgroupPath)>, state: &State) -> Result<Option<String>> {
+fn cgroup(
+    args: &Values,
+    place: Option<(&Mount, &CgroupPath)>,
+    state: &State,
+    pidfd: &OwnedFd,
+) -> Result<Option<String>> {
     let mut asked = args.texts("cgroup").map(exec::cgroup);
     let first = asked.next();
     if asked.any(|other| Some(other) != first) {
@@ -149,9 +162,8 @@ fn cgroup(args: &Values, place: Option<(&Mount, &CgroupPath)>, state: &State) ->
             own.below(path).at("--cgroup", "")?
         }
         None => {
-            let pidfd = state.pidfd()?.context("cannot exec in a stopped container")?;
             let own = CString::new(own.path.as_str())?;
-            Cgroup::of_process(mount, &own, state.pid, &pidfd).at("cgroup", "")?
+            Cgroup::of_process(mount, &own, state.pid, pidfd).at("cgroup", "")?
         }
     };
     Ok(Some(cgroup.path().to_string_lossy().into_owned()))

@@ -294,6 +294,7 @@ impl<'a> Child<'a> {
         };
         let fifo = fs::open_at(dir, crate::plan::FIFO, fs::O_WRONLY, 0)?;
         core::mem::forget(self.report.replace(fifo));
+        self.kept = None;
         Ok(())
     }
 

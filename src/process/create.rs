@@ -117,7 +117,9 @@ pub fn plan(request: &Request, spec: &Spec, host: &Host) -> Draft {
         plan_ready(request, spec, &mut draft);
     }
     hooks::plan("startContainer", &spec.hooks.start_container, Draft::child, &mut draft);
-    draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
+    if request.start || !spec.hooks.start_container.is_empty() {
+        draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, None));
+    }
     if let Some(filter) = filter {
         plan_filter(filter, &mut draft);
     }
@@ -488,7 +490,7 @@ fn plan_ready(request: &Request, spec: &Spec, draft: &mut Draft) {
     }
     let state_dir = draft.open("runtime", Opening::StateDir);
     if spec.hooks.start_container.is_empty() {
-        // Nothing of the host stays open while it waits. Hooks would need their files.
+        // Nothing of the host stays open while it waits, nor after. Hooks would need their files.
         draft.child("--preserve-fds", Op::CloseFrom(3 + request.preserve_fds, Some(state_dir)));
     }
     draft.child("runtime", Op::AwaitStart(state_dir));

@@ -27,7 +27,7 @@ use crate::sys::process::Born;
 use crate::sys::{Errno, mount, process, socket};
 use anyhow::{Context, Result, bail};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What a plan needs to be performed.
@@ -36,6 +36,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     /// What container.json says, or will say.
     pub container: &'a Container,
+    /// A pidfd of its first process, if it has one and the command has opened it.
+    pub first: Option<BorrowedFd<'a>>,
     /// cgroup2, unless the container has no cgroup of its own.
     pub cgroups: Option<&'a Mount>,
     /// systemd, if it is to make the cgroup.
@@ -244,11 +246,10 @@ impl<'a> Parent<'a> {
     fn make_state_dir(&mut self) -> Result<()> {
         let new = self.job.new.as_ref().context("runtime: no new container")?;
         let dir = self.dir.insert(Dir::make(new.root, &self.job.container.id)?);
-        dir.add(c"container.json", &serde_json::to_vec(self.job.container)?)?;
-        dir.add(c"config.json", new.config)?;
+        let plan = if new.waits { serde_json::to_vec(&self.job.plan.rest())? } else { Vec::new() };
+        dir.settle(self.job.container, &plan, new.config)?;
         if new.waits {
             dir.add_fifo()?;
-            dir.add(c"plan.json", &serde_json::to_vec(&self.job.plan.rest())?)?;
         }
         Ok(())
     }
@@ -260,9 +261,10 @@ impl<'a> Parent<'a> {
             Opening::Tree { path, recursive, .. } => mount::clone_tree(fs::cwd(), path, *recursive),
             Opening::Directory { path } => fs::open_at(fs::cwd(), path, fs::O_PATH | fs::O_DIRECTORY, 0),
             Opening::Namespace { path, kind } => open_namespace(path, *kind),
-            Opening::Process { pid, mark } => {
-                state::pidfd(*pid, *mark).and_then(|pidfd| pidfd.ok_or(Errno::ESRCH))
-            }
+            Opening::Process { pid, mark } => match self.job.first {
+                Some(pidfd) => fs::duplicate(pidfd),
+                None => state::pidfd(*pid, *mark).and_then(|pidfd| pidfd.ok_or(Errno::ESRCH)),
+            },
             Opening::Socket { path } => socket::connect(path),
             Opening::Terminal => socket::pair().map(|(ours, theirs)| {
                 self.terminal = Some(ours);

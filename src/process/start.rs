@@ -79,7 +79,7 @@ struct Sentence {
 /// The error that the process has written to the fifo, in the words of the plan that was saved.
 fn fault(dir: &Dir, word: link::Word) -> NotStarted {
     let errno = Errno::from_raw(word.errno);
-    let plan = dir.read(c"plan.json").ok().flatten();
+    let plan = dir.plan().ok().flatten();
     let plan = plan.and_then(|bytes| serde_json::from_slice::<Sentences>(&bytes).ok());
     let number = usize::try_from(word.step).unwrap_or(usize::MAX);
     let Some(step) = plan.as_ref().and_then(|plan| plan.child.get(number.checked_sub(plan.first)?)) else {

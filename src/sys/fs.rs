@@ -313,6 +313,14 @@ pub fn write_all_at(fd: impl AsFd, mut bytes: &[u8], mut offset: i64) -> Result<
     Ok(())
 }
 
+/// Another descriptor of the same open file, close-on-exec (fcntl(2), F_DUPFD_CLOEXEC).
+pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd> {
+    let fd = fd.as_fd().as_raw_fd();
+    // By number: musl's own fcntl makes two calls of this one.
+    // SAFETY: a free number is asked for, so nothing is closed.
+    check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, 0) }).map(own)
+}
+
 /// Has reads and writes of an open file say EAGAIN where they would wait; for all who share it (fcntl(2), O_NONBLOCK).
 pub fn set_nonblocking(fd: impl AsFd) -> Result<()> {
     let fd = fd.as_fd().as_raw_fd();

@@ -217,9 +217,14 @@ pub fn cgroup_id(pidfd: impl AsFd) -> Option<u64> {
     (told.is_ok() && known & PIDFD_INFO_CGROUPID != 0).then_some(cgroup)
 }
 
-/// A pidfd of the calling process.
-pub fn own_pidfd() -> Result<OwnedFd> {
-    pidfd_open(own_pid())
+/// A pidfd of the calling process, opened once; not for what comes behind a clone.
+pub fn own_pidfd() -> Result<BorrowedFd<'static>> {
+    static FOUND: std::sync::OnceLock<OwnedFd> = std::sync::OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found.as_fd());
+    }
+    let opened = pidfd_open(own_pid())?;
+    Ok(FOUND.get_or_init(|| opened).as_fd())
 }
 
 /// The inode of the user namespace of the process behind a pidfd, which is its number (ioctl `PIDFD_GET_USER_NAMESPACE`,
