@@ -177,8 +177,8 @@ install: build ## Install both programs below PREFIX, man pages and completions 
 
 # The program has to be where the README tells the engines to look for it.
 order: setup ## Find out anew how the linker is to order casque's functions
-	CASQUE_SYMBOLS=1 $(CARGO) build --release --locked -p casque --target-dir target/symbols
-	bench/order target/symbols/$(TARGET)/release/casque
+	CASQUE_SYMBOLS="$(CURDIR)/target/symbols/casque.map" $(CARGO) build --release --locked -p casque --target-dir target/symbols
+	bench/order target/symbols/$(TARGET)/release/casque target/symbols/casque.map
 
 install-test: build ## Install into an empty folder, and see what is there
 	@to=$$(mktemp -d) && trap 'rm -rf "$$to"' EXIT && $(MAKE) -s -o build install DESTDIR="$$to" PREFIX=/usr/local && \

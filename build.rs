@@ -15,8 +15,10 @@ fn main() {
         // Constants beside the functions: two mappings less in each execve(2).
         println!("cargo::rustc-link-arg-bin=casque=-Wl,-z,noseparate-code");
         // `strip` of the profile does not reach a package that has settings of its own.
-        if std::env::var_os("CASQUE_SYMBOLS").is_none() {
-            println!("cargo::rustc-link-arg-bin=casque=-Wl,--strip-all");
+        // For `make order`: with symbols, and the linker's map in the file of this name.
+        match std::env::var("CASQUE_SYMBOLS") {
+            Ok(map) => println!("cargo::rustc-link-arg-bin=casque=-Wl,-Map,{map}"),
+            Err(_) => println!("cargo::rustc-link-arg-bin=casque=-Wl,--strip-all"),
         }
     }
 }

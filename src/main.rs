@@ -7,7 +7,7 @@
 )]
 
 use casque::sys::alloc::Piece;
-use casque::sys::start;
+use casque::sys::{process, start};
 use std::ffi::{c_char, c_int};
 
 #[global_allocator]
@@ -25,5 +25,6 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
     if !casque::cmd::is_sealed(&words) || start::fill_standard_streams().is_err() {
         return 1;
     }
-    casque::cmd::main(words).into()
+    // Nothing is registered for the end, and nothing left in a buffer: the C library's own way there is one more page.
+    process::exit_now(casque::cmd::main(words).into())
 }

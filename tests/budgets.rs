@@ -31,14 +31,14 @@ struct Use {
 
 #[rustfmt::skip]
 const BUDGETS: [(&str, Use); 8] = [
-    ("run",    Use { calls: 255, faults: 45, tasks: 2, programs: 3 }),
-    ("create", Use { calls: 250, faults: 52, tasks: 2, programs: 2 }),
-    ("start",  Use { calls: 37,  faults: 27, tasks: 1, programs: 1 }),
-    ("state",  Use { calls: 33,  faults: 25, tasks: 1, programs: 1 }),
-    ("exec",   Use { calls: 146, faults: 58, tasks: 2, programs: 3 }),
-    ("list",   Use { calls: 54,  faults: 32, tasks: 1, programs: 1 }),
-    ("kill",   Use { calls: 24,  faults: 25, tasks: 1, programs: 1 }),
-    ("delete", Use { calls: 37,  faults: 28, tasks: 1, programs: 1 }),
+    ("run",    Use { calls: 253, faults: 42, tasks: 2, programs: 3 }),
+    ("create", Use { calls: 246, faults: 46, tasks: 2, programs: 2 }),
+    ("start",  Use { calls: 35,  faults: 18, tasks: 1, programs: 1 }),
+    ("state",  Use { calls: 31,  faults: 19, tasks: 1, programs: 1 }),
+    ("exec",   Use { calls: 132, faults: 36, tasks: 2, programs: 3 }),
+    ("list",   Use { calls: 52,  faults: 23, tasks: 1, programs: 1 }),
+    ("kill",   Use { calls: 23,  faults: 18, tasks: 1, programs: 1 }),
+    ("delete", Use { calls: 33,  faults: 19, tasks: 1, programs: 1 }),
 ];
 
 /// Bytes of the release build.

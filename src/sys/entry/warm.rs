@@ -9,7 +9,7 @@ use crate::sys::alloc;
 pub fn populate(enters: bool, stack: usize) {
     const POPULATE_READ: usize = 22;
     const POPULATE_WRITE: usize = 23;
-    let (heap_size, stack_size) = if enters { (27 << 10, 19 << 10) } else { (12 << 10, 12 << 10) };
+    let (heap_size, stack_size) = if enters { (24 << 10, 19 << 10) } else { (4 << 10, 12 << 10) };
     let ask = |from: usize, to: usize, how| {
         let from = from & !0xfff;
         call(libc::SYS_madvise, [from, to - from, how, 0, 0]);
@@ -23,7 +23,7 @@ pub fn populate(enters: bool, stack: usize) {
     // Else the program was linked without the list of functions.
     if first < shared && shared < end_of_shared && end_of_shared < last && last - first < MOST {
         match enters {
-            true => ask(shared, last + CONSTANTS, POPULATE_READ),
+            true => ask(shared, last, POPULATE_READ),
             false => ask(first, end_of_shared, POPULATE_READ),
         }
     }
@@ -36,9 +36,6 @@ pub fn populate(enters: bool, stack: usize) {
 
 /// More than all functions of bench/order.ld are together.
 const MOST: usize = 1 << 20;
-
-/// What lies behind them: constants.
-const CONSTANTS: usize = 256 << 10;
 
 // Places in the program; each gives another number, else the compiler makes one of them.
 
