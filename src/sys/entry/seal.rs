@@ -80,14 +80,51 @@ fn executed(environment: Words) -> Option<*const c_char> {
     }
 }
 
+/// Whether the path is the first or second argument: so the kernel tells an interpreter its script (execve(2)), and others
+/// their file (binfmt_misc).
+fn is_word(words: Words, path: *const c_char) -> bool {
+    let mut at = words;
+    (0..3).any(|place| {
+        // SAFETY: the end of the words was not yet there, so this is one, or their null pointer.
+        let word = unsafe { at.read() };
+        if word.is_null() {
+            return false;
+        }
+        // SAFETY: as above.
+        at = unsafe { at.add(1) };
+        place > 0 && same(word, path)
+    })
+}
+
+/// Whether two C strings have the same bytes.
+fn same(one: *const c_char, other: *const c_char) -> bool {
+    let (mut one, mut other) = (one, other);
+    loop {
+        // SAFETY: no NUL was before it.
+        let byte = unsafe { one.read() };
+        // SAFETY: as above.
+        if byte != unsafe { other.read() } {
+            return false;
+        }
+        if byte == 0 {
+            return true;
+        }
+        // SAFETY: as above.
+        one = unsafe { one.add(1) };
+        // SAFETY: as above.
+        other = unsafe { other.add(1) };
+    }
+}
+
 /// Executes a read-only copy; comes back with what there is to tell.
 fn execute_copy(words: Words, environment: Words) -> u32 {
     // On the stack, for a constant would be on a page of its own.
     let link = core::hint::black_box(*b"/proc/self/exe\0");
     let empty = link.as_ptr() as usize + link.len() - 1;
     // The path that the kernel has found the program by, a moment ago from the same directory: the first look into
-    // /proc/self costs ten times as much. A descriptor's may be gone since.
-    let mut file = executed(environment).map_or(0, |path| path as usize);
+    // /proc/self costs ten times as much. A descriptor's may be gone since, and a script's is not this program's.
+    let path = executed(environment).filter(|path| !is_word(words, *path));
+    let mut file = path.map_or(0, |path| path as usize);
     let mut looked = is_read_only(libc::SYS_statfs, file);
     if looked.is_err() {
         file = link.as_ptr() as usize;
