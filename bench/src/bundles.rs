@@ -69,8 +69,11 @@ pub struct Bundles {
 pub fn make(place: &Place, casque: &Path) -> Result<Bundles> {
     let rootfs = make_rootfs(place)?;
     let default = specification(place, casque)?;
-    let bundle = |name: &str, config: &Value, args: &[&str]| write(place, name, &rootfs, config, args);
+    let bundle =
+        |name: &str, config: &Value, args: &[&str]| write(place, name, &rootfs, config, args, for_people);
     let docker = docker(&default);
+    // As engines write it.
+    let compact = |name: &str, args: &[&str]| write(place, name, &rootfs, &docker, args, Value::to_string);
     let mut mounts = Vec::new();
     for count in MOUNTS {
         mounts.push((
@@ -83,10 +86,7 @@ pub fn make(place: &Place, casque: &Path) -> Result<Bundles> {
         nop: bundle("nop", &default, &["/bin/nop"])?,
         wait: bundle("wait", &default, &["/bin/nop", "wait"])?,
         facts: bundle("facts", &default, &["/bin/sh", "/facts.sh"])?,
-        docker: [
-            bundle("docker-true", &docker, &["/bin/true"])?,
-            bundle("docker-nop", &docker, &["/bin/nop"])?,
-        ],
+        docker: [compact("docker-true", &["/bin/true"])?, compact("docker-nop", &["/bin/nop"])?],
         mounts,
         limited: bundle("limited", &default, &["/bin/nop"])?,
     })
@@ -163,12 +163,24 @@ fn with_mounts(place: &Place, default: &Value, count: usize) -> Result<Value> {
     Ok(config)
 }
 
-fn write(place: &Place, name: &str, rootfs: &Path, config: &Value, args: &[&str]) -> Result<Bundle> {
+/// As `casque spec` writes it.
+fn for_people(config: &Value) -> String {
+    format!("{config:#}\n")
+}
+
+fn write(
+    place: &Place,
+    name: &str,
+    rootfs: &Path,
+    config: &Value,
+    args: &[&str],
+    text: fn(&Value) -> String,
+) -> Result<Bundle> {
     let dir = place.mkdir(&format!("bundles/{name}"))?;
     let mut config = config.clone();
     config["root"]["path"] = json!(rootfs);
     config["process"]["args"] = json!(args);
     let path = dir.join("config.json");
-    fs::write(&path, format!("{config:#}\n")).map_err(|error| format!("{}: {error}", path.display()))?;
+    fs::write(&path, text(&config)).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Bundle { dir, rootfs: rootfs.to_owned(), args: args.iter().map(|word| (*word).to_owned()).collect() })
 }
